@@ -263,8 +263,8 @@ type Reader interface {
 	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,
 		asOf AsOf) iter.Seq2[AccessRun, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
-	// ApplicationNames returns what the applications of these ids were last called by actions of the
-	// period, by id; none of one that none of them names.
+	// ApplicationNames returns what the applications of these ids were last called by actions of
+	// the period, by id; none of one that none of them names.
 	ApplicationNames(ctx context.Context, tenant uuid.UUID, ids []string, in Period,
 		asOf AsOf) (map[string]ApplicationName, error)
 

@@ -142,7 +142,8 @@ func (m model) applicationNames(tenant uuid.UUID, ids []string, in projections.P
 	out := map[string]projections.ApplicationName{}
 	for _, e := range m.seen(tenant, a) {
 		id, name := string(text(e, "action.application-id")), text(e, "action.application-name")
-		if strings.HasPrefix(e.Type, "adminaction.recorded.") && within(e, in) && slices.Contains(ids, id) && name != "" {
+		recorded := strings.HasPrefix(e.Type, "adminaction.recorded.")
+		if recorded && within(e, in) && slices.Contains(ids, id) && name != "" {
 			out[id] = projections.ApplicationName{Event: e.ID, Name: name}
 		}
 	}

@@ -14,55 +14,6 @@ import (
 
 var _ projections.Reader = (*DB)(nil)
 
-// Times beyond every event's (projections.MinTime, MaxTime), for a bound that is not set.
-var (
-	pastTime   = time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)
-	futureTime = time.Date(2299, 12, 31, 0, 0, 0, 0, time.UTC)
-)
-
-// asOfParams are {seq:UInt64} and {time:…}, which every question compares
-// ledger_seq and occurred_at with.
-func asOfParams(tenant uuid.UUID, a projections.AsOf) params {
-	p := params{"tenant": tenant, "seq": a.Seq, "time": futureTime}
-	if !a.Time.IsZero() {
-		p["time"] = clamp(a.Time)
-	}
-	return p
-}
-
-// clamp cuts to milliseconds, as the columns are, and keeps within what they hold.
-func clamp(t time.Time) time.Time {
-	switch t = t.Truncate(time.Millisecond); {
-	case t.Before(pastTime):
-		return pastTime
-	case t.After(futureTime):
-		return futureTime
-	}
-	return t
-}
-
-// ceil is the first millisecond not before t: bounds "from" and "to" of a period
-// compare with whole milliseconds.
-func ceil(t time.Time) time.Time {
-	if c := t.Truncate(time.Millisecond); c.Before(t) {
-		return c.Add(time.Millisecond)
-	}
-	return t
-}
-
-// periodParams are {from:…} and {to:…}, and the key {after_time:…}, {after_seq:UInt64}
-// behind which a page begins.
-func periodParams(p params, in projections.Period) params {
-	p["from"], p["to"] = pastTime, futureTime
-	if !in.From.IsZero() {
-		p["from"] = clamp(ceil(in.From))
-	}
-	if !in.To.IsZero() {
-		p["to"] = clamp(ceil(in.To))
-	}
-	return p
-}
-
 // collect runs a question and returns all of its answer, for questions whose text bounds it.
 func collect[T any](
 	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),

@@ -26,7 +26,7 @@ func into(f *projections.Fact, more ...any) []any {
 func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices, "operations": filter.Operations,
 		"applications": filter.Applications})
 	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
@@ -200,7 +200,7 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 // Refusals implements projections.Reader.
 func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
 	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"rules": rules})
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
 		FROM refusal WHERE tenant = {tenant:UUID}
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
@@ -213,14 +213,13 @@ func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Per
 // and its first one is read.
 func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AccessRun, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"reports": filter.Reports,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"reports": filter.Reports,
 		"officers": filter.Officers, "targets": filter.Persons})
 	const seen = ` WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
 		AND occurred_at <= {time:DateTime64(3, 'UTC')}`
 	question := "SELECT " + factColumns + `, officer_alias, report, purpose_code, purpose, filters, officer, named,
-		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named
-			FROM access` + seen + ` GROUP BY stream) AS run USING (stream)
-		WHERE tenant = {tenant:UUID} AND ledger_seq = began
+		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named FROM access` +
+		seen + ` GROUP BY stream) AS run USING (stream) WHERE tenant = {tenant:UUID} AND ledger_seq = began
 		AND (empty({reports:Array(String)}) OR has({reports:Array(String)}, report))
 		AND (empty({officers:Array(UUID)}) OR has({officers:Array(UUID)}, officer_alias))`
 	if len(filter.Persons) > 0 {
@@ -237,7 +236,7 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 // Requests implements projections.Reader.
 func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
-	p := asOfParams(tenant, asOf).With(params{"limit": pageRows})
+	p := ask.AsOf(tenant, asOf).With(params{"limit": pageRows})
 	return ask.Pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
 		out, err := collect(ask.Paged(ctx), db, p,

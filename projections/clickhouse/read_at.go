@@ -79,7 +79,7 @@ func byStream(values []held) map[string][]held {
 
 // visible reports whether a value is one of those as of.
 func (v held) visible(a projections.AsOf) bool {
-	return v.Seq <= a.Seq && (a.Time.IsZero() || !v.Occurred.After(clamp(a.Time)))
+	return v.Seq <= a.Seq && (a.Time.IsZero() || !v.Occurred.After(ask.Clamp(a.Time)))
 }
 
 // valuesAt returns what a device had as of, of its values by attribute, element and sequence.
@@ -122,7 +122,8 @@ func (db *DB) ApplicationNames(
 		id string
 		projections.ApplicationName
 	}
-	found, err := collect(ctx, db, periodParams(asOfParams(tenant, asOf), in).With(params{"ids": ids}), `SELECT application_id,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"ids": ids})
+	found, err := collect(ctx, db, p, `SELECT application_id,
 		argMax(event_id, ledger_seq), argMax(application_name, ledger_seq) FROM admin_action
 		WHERE tenant = {tenant:UUID} AND application_id IN {ids:Array(String)} AND application_name != ''
 		AND occurred_at >= {from:DateTime64(3, 'UTC')} AND occurred_at < {to:DateTime64(3, 'UTC')}

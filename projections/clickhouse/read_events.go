@@ -284,7 +284,7 @@ func (db *DB) EventsByAliases(
 	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
 	return db.found(ctx, tenant, "events by aliases", func() ([]locator, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq, stream
+		return matching(ctx, db, ask.AsOf(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq, stream
 			FROM event_subject WHERE tenant = {tenant:UUID} AND alias IN {keys:Array(UUID)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`)
 	})
@@ -302,7 +302,7 @@ func (db *DB) EventsByStreams(
 		names[i] = string(s)
 	}
 	return db.found(ctx, tenant, "events by streams", func() ([]locator, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
+		return matching(ctx, db, ask.AsOf(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
 			WHERE tenant = {tenant:UUID} AND stream IN {keys:Array(String)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned)
 	})
@@ -312,7 +312,7 @@ func (db *DB) EventsByStreams(
 func (db *DB) ofStream(
 	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
-	p := asOfParams(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
+	p := ask.AsOf(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
 	return func(yield func(projections.Event, error) bool) {
 		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
 			p["from"], bytes = from, 0
@@ -389,7 +389,7 @@ func (db *DB) raw(
 func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (projections.Counts, error) {
 	var c projections.Counts
 	var err error
-	p := asOfParams(tenant, asOf)
+	p := ask.AsOf(tenant, asOf)
 	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq),
 		min(occurred_at), max(occurred_at) FROM event_seq
 		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}

@@ -62,7 +62,7 @@ const (
 // Without attributes: all, or all but the apps.
 func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
 	all bool, attributes ...string) ([]held, error) {
-	p := asOfParams(tenant, asOf).With(params{"first": first, "last": last})
+	p := ask.AsOf(tenant, asOf).With(params{"first": first, "last": last})
 	streams := " AND stream >= {first:String} AND stream <= {last:String}" + chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
 		out, err := collect(ask.ByKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)
@@ -124,8 +124,9 @@ func (db *DB) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf 
 func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after, before string, limit int,
 	attributes []string) (values []held, last string, err error) {
 	p := params{"tenant": tenant, "after": after, "before": before, "limit": limit}
-	values, err = collect(ask.PagedByKey(ctx), db, p, ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
-		chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
+	values, err = collect(ask.PagedByKey(ctx), db, p,
+		ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
+			chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
 	if err != nil || len(values) < limit {
 		return values, "", err
 	}
@@ -209,7 +210,7 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
 func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
 	attributes []string,
 	asOf projections.AsOf) iter.Seq2[projections.Change, error] {
-	p := periodParams(params{}, in)
+	p := ask.Period(params{}, in)
 	from, to := p["from"].(time.Time), p["to"].(time.Time)
 	return func(yield func(projections.Change, error) bool) {
 		state := map[[2]string]*projections.Held{}

@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -110,7 +111,7 @@ func TestADeviceThatNobodyJudgedIsListed(t *testing.T) {
 	if got := exactly(t, s.Load(), s, r, "compliance"); !slices.Equal(got, []string{"unknown"}) {
 		t.Errorf("states %q", got)
 	}
-	if got := report.Word(words.Default().Base(), "compliance", "unknown"); got != "not told" {
+	if got := content.Word(words.Default().Base(), "compliance", "unknown"); got != "not told" {
 		t.Errorf("it reads %q", got)
 	}
 }

@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -129,7 +129,7 @@ func adminActionRow(a action) Row {
 	}
 	var disputed Cell
 	for _, attr := range slices.Compact(slices.Sorted(slices.Values(a.Disputed))) {
-		disputed = append(disputed, named(nameOfAttribute, attr)...)
+		disputed = append(disputed, named(content.NameOfAttribute, attr)...)
 	}
 	return Row{
 		Key: a.EventID.String(), Seq: a.Seq, Recorded: a.Recorded,
@@ -143,12 +143,4 @@ func adminActionRow(a action) Row {
 			a.in("action.details", a.Details), disputed, sequence(a.Seq),
 		),
 	}
-}
-
-// orNull keeps the place of a value that is missing, where lists stand side by side.
-func orNull(c Cell) Cell {
-	if len(c) == 0 {
-		return Cell{{JSON: json.RawMessage("null")}}
-	}
-	return c
 }

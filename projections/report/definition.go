@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -91,7 +93,7 @@ type Filter struct {
 }
 
 // Set is the value of a filter that is given or not.
-const Set = "yes"
+const Set = content.Set
 
 // Title is what the filter is called.
 func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID) }
@@ -99,6 +101,24 @@ func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID
 // Help is what the filter takes.
 func (f Filter) Help(l *words.Language) string {
 	return l.Text("report." + f.report + ".filter." + f.ID)
+}
+
+// text is what the header says of the filter's values: what was typed, where that was looked up
+// and may be shown.
+func (f *Filter) text(l *words.Language, values []string, typed string, revealed bool) string {
+	switch {
+	case typed != "" && revealed:
+		return typed
+	case f.Flag:
+		return l.Text("value.yes")
+	case f.shown != nil:
+		return f.shown(l, values)
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = content.Word(l, f.Attr, v)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Scope says which time a report is about.
@@ -121,7 +141,7 @@ type Definition struct {
 	Filters  []Filter
 
 	rows func(context.Context, *question) iter.Seq2[Row, error]
-	keep func(row Row, h Header) bool // of rows that were looked into; nil: all
+	keep func(row Row, h heading.Header) bool // of rows that were looked into; nil: all
 }
 
 // Definitions returns every report there is, in the order of the officer's page.
@@ -253,8 +273,5 @@ type Row struct {
 	Recorded time.Time // zero where the view does not say
 	Cells    []Cell    // as many as columns
 }
-
-// Cell is what stands in one column of a row: nothing, one value, or a list.
-type Cell []Value
 
 func cells(vs ...Cell) []Cell { return vs }

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -55,10 +56,6 @@ var asked = []string{"device.user-upn", "device.last-contact", attributeManageme
 
 const attributeLoggedOn = "device.logged-on-user"
 
-// nameOfItem is what a row of the report is about that is no attribute; its words are the texts
-// "exposure.<id>".
-const nameOfItem = "exposure"
-
 func deviceExposureRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		stream, err := deviceStream(q.filter["device"][0])
@@ -87,7 +84,7 @@ func deviceExposureRows(ctx context.Context, q *question) iter.Seq2[Row, error] 
 		}
 		rows := slices.Concat(e.rows(exposed), acts, e.rows(furtherExposed), e.kinds())
 		if e.seen.Type != "" {
-			rows = append(rows, e.row("seen", e.item("latest-record"), named(nameOfType, e.seen.Type),
+			rows = append(rows, e.row("seen", e.item("latest-record"), named(content.NameOfType, e.seen.Type),
 				e.seen.Occurred, e.source, e.seen.Seq))
 		}
 		for _, row := range rows {
@@ -128,16 +125,16 @@ func (e *exposure) note(c projections.Change) {
 
 func (e *exposure) row(key string, item, value Cell, since time.Time, source string, seq uint64) Row {
 	return Row{Key: string(e.stream) + "/" + key, Seq: seq,
-		Cells: cells(item, value, instant(since), named(nameOfSource, source), sequence(seq))}
+		Cells: cells(item, value, instant(since), named(content.NameOfSource, source), sequence(seq))}
 }
 
 // nothing tells that the ledger holds nothing of an item: for people a text, for programs null.
 func (e *exposure) nothing(key string, item Cell) Row {
 	return Row{Key: string(e.stream) + "/" + key,
-		Cells: cells(item, Cell{{Attr: nameOfItem, JSON: json.RawMessage("null")}}, nil, nil, nil)}
+		Cells: cells(item, Cell{{Attr: content.NameOfItem, JSON: json.RawMessage("null")}}, nil, nil, nil)}
 }
 
-func (e *exposure) item(id string) Cell { return named(nameOfItem, id) }
+func (e *exposure) item(id string) Cell { return named(content.NameOfItem, id) }
 
 // rows tell what is held of the attributes, in their order.
 func (e *exposure) rows(attributes []string) (rows []Row) {
@@ -152,11 +149,12 @@ func (e *exposure) rows(attributes []string) (rows []Row) {
 			return cmp.Or(cmp.Compare(a.Seq, b.Seq), strings.Compare(a.Element, b.Element))
 		})
 		for _, c := range of {
-			rows = append(rows, e.row(attr+"/"+c.Element, named(nameOfAttribute, attr), held(attr, c.New, c.EventID),
+			rows = append(rows, e.row(attr+"/"+c.Element, named(content.NameOfAttribute, attr),
+				held(attr, c.New, c.EventID),
 				c.New.Observed, c.Source, c.Seq))
 		}
 		if len(of) == 0 && slices.Contains(asked, attr) {
-			rows = append(rows, e.nothing(attr, named(nameOfAttribute, attr)))
+			rows = append(rows, e.nothing(attr, named(content.NameOfAttribute, attr)))
 		}
 		if attr == attributeLoggedOn { // those of before stand behind those of now
 			for i, c := range slices.Backward(e.before) {
@@ -192,7 +190,7 @@ func (e *exposure) kinds() (rows []Row) {
 	}
 	for _, attr := range schemas.Default().Attributes() {
 		if seen[attr.ID] {
-			kinds = append(kinds, named(nameOfAttribute, attr.ID)...)
+			kinds = append(kinds, named(content.NameOfAttribute, attr.ID)...)
 		}
 	}
 	if len(kinds) > 0 {

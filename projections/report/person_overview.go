@@ -1,18 +1,16 @@
 package report
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
-	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // personOverview: every event that names a person, and as what.
@@ -32,13 +30,10 @@ var personOverview = Definition{
 	},
 	Filters: []Filter{
 		{ID: "person", Required: true, check: isUUID, shown: somebody},
-		{ID: "role", Attr: ofRole, known: roles},
+		{ID: "role", Attr: content.OfRole, known: roles},
 	},
 	rows: personRows,
 }
-
-// ofRole is the vocabulary of roles in which events name persons.
-const ofRole = "role"
 
 // roles are those that the catalogue has.
 func roles() (out []string) {
@@ -133,15 +128,15 @@ func (q *question) nameDevices(ctx context.Context, page []mention) error {
 func (m *mention) row() Row {
 	var role, id Cell
 	for _, r := range m.as {
-		role = append(role, named(ofRole, r)...)
+		role = append(role, named(content.OfRole, r)...)
 	}
 	if m.device != "" {
 		id = text(m.device.UUID().String())
 	}
 	return Row{
 		Key: m.EventID.String(), Seq: m.Seq, Recorded: m.Recorded,
-		Cells: cells(instant(m.Occurred), role, named(nameOfType, m.Type), leading(m.Event), first(m.name, id), id,
-			named(nameOfSource, m.Source), text(m.EventID.String()), sequence(m.Seq)),
+		Cells: cells(instant(m.Occurred), role, named(content.NameOfType, m.Type), leading(m.Event),
+			first(m.name, id), id, named(content.NameOfSource, m.Source), text(m.EventID.String()), sequence(m.Seq)),
 	}
 }
 
@@ -168,10 +163,6 @@ func concerned(e projections.Event) (device schemas.Stream, name Cell) {
 	}
 	return "", nil
 }
-
-// ofLeading is what leads an event: an object of open values by attribute, in the order in which
-// people tell events of the type apart. Where nothing leads it, what it tells of, each null.
-const ofLeading = "leading"
 
 // leading are the open values that tell an event from others of its type: all that stand open
 // where the type does not say which. Without any, they are the names of what the event tells of.
@@ -205,7 +196,7 @@ func leading(e projections.Event) Cell {
 		if !ok || attr == "action.target-device" || attr == "action.verb" && operation {
 			continue // a device has a column of its own, and an operation says its verb
 		}
-		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(attr), openJSON(attr, value)))
+		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(attr), content.OpenJSON(attr, value)))
 	}
 	if len(members) == 0 {
 		for _, attr := range others {
@@ -215,25 +206,5 @@ func leading(e projections.Event) Cell {
 	if len(members) == 0 {
 		return nil
 	}
-	return Cell{{Attr: ofLeading, Type: document.Object, JSON: []byte("{" + strings.Join(members, ",") + "}")}}
-}
-
-// leadingWord writes what leads an event: each value by its word, behind what it is.
-func leadingWord(l *words.Language, raw json.RawMessage) string {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	var out []string
-	for _, err := d.Token(); err == nil && d.More(); {
-		attr, err := d.Token()
-		var value json.RawMessage
-		if err != nil || d.Decode(&value) != nil {
-			return ""
-		}
-		id, _ := attr.(string)
-		told := attributeName(l, id)
-		if string(value) != "null" {
-			told += ": " + Value{Attr: id, Type: typeOf(id), JSON: value}.People(l, l.Location())
-		}
-		out = append(out, told)
-	}
-	return strings.Join(out, "; ")
+	return Cell{{Attr: content.OfLeading, Type: document.Object, JSON: []byte("{" + strings.Join(members, ",") + "}")}}
 }

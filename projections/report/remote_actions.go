@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
 
@@ -125,15 +126,11 @@ func (q *question) aimed(t target) bool {
 	})
 }
 
-// resultOfRequest is the result of what was asked of a device: a success of the service that took
-// the request is none of the device. Its values are those of action.result.
-const resultOfRequest = "remote.result"
-
 // accepted is the action's result, told as that of a request.
 func (a *action) accepted() Cell {
 	c := a.in("action.result", a.Result)
 	if len(c) > 0 && c[0].State == document.Shown {
-		c[0].Attr = resultOfRequest
+		c[0].Attr = content.ResultOfRequest
 	}
 	return c
 }

@@ -18,7 +18,9 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -220,7 +222,7 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 // other value is shown, and the report says how many are not genuine.
 func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
 	whole, s := theStory(t), theStory(t)
-	table := func(s *chtest.Story) (string, report.Totals) {
+	table := func(s *chtest.Story) (string, heading.Totals) {
 		rep, err := report.Run(t.Context(), s.Load(), s, request("admin-actions", "en"))
 		if err != nil {
 			t.Fatal(err)
@@ -279,8 +281,8 @@ func TestATokenOutOfPlaceIsNotOpened(t *testing.T) {
 		"cut short":            {"action.actor-ip", token[:len(token)-3], header.Event, document.NotGenuine},
 	} {
 		s.Calls = nil
-		v := report.ValueOf(c.attr, projections.Text(c.token), c.event)
-		var tokens report.Tokens
+		v := content.ValueOf(c.attr, projections.Text(c.token), c.event)
+		var tokens content.Tokens
 		if sealed, genuine := tokens.Parse(&v); genuine {
 			tokens.Add(&v, sealed)
 		}
@@ -306,7 +308,7 @@ func TestASampleCanBeRepeated(t *testing.T) {
 			val{Attr: "action.application-name", V: "portal", Alias: anna})
 	}
 	db := s.Load()
-	run := func(sample int, seed uint64) (string, report.Totals) {
+	run := func(sample int, seed uint64) (string, heading.Totals) {
 		r := request("admin-actions", "en")
 		r.Sample, r.Seed = sample, seed
 		rep, err := report.Run(t.Context(), db, s, r)
@@ -327,8 +329,8 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	if tot.Rows != n || tot.Population != n {
 		t.Errorf("%d rows of %d, want %d", tot.Rows, tot.Population, n)
 	}
-	if len(s.Calls) != 2 || s.Calls[0]+s.Calls[1] != 4*n || s.Calls[0] > report.OpenBatch {
-		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.Calls, report.OpenBatch)
+	if len(s.Calls) != 2 || s.Calls[0]+s.Calls[1] != 4*n || s.Calls[0] > content.OpenBatch {
+		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.Calls, content.OpenBatch)
 	}
 	s.Calls = nil
 	a, tot := run(10, 7)
@@ -454,7 +456,7 @@ func TestMachineCSVIsExact(t *testing.T) {
 // bounded.
 func TestLittleIsOpenedForNobody(t *testing.T) {
 	s := chtest.NewStory(t)
-	for i := range 5 * report.OpenBatch / 4 {
+	for i := range 5 * content.OpenBatch / 4 {
 		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("action", i))),
 			"2026-03-10T09:00:00Z", "", nil, val{Attr: "action.verb", V: "assign"},
 			val{Attr: "action.actor-upn", V: "a@example.test", Alias: anna},
@@ -473,7 +475,7 @@ func TestLittleIsOpenedForNobody(t *testing.T) {
 		}
 		break
 	}
-	if n := len(s.Calls); n < 1 || n > 2 || slices.Max(s.Calls) > report.OpenBatch {
+	if n := len(s.Calls); n < 1 || n > 2 || slices.Max(s.Calls) > content.OpenBatch {
 		t.Errorf("for one row, tokens were opened in calls of %v", s.Calls)
 	}
 }

@@ -108,7 +108,7 @@ func (a *action) application() Cell {
 		return first(name, id)
 	}
 	name := of("action.application-name", a.called.Name, a.called.Event)
-	name[0].known = string(a.ApplicationID)
+	name[0].Known = string(a.ApplicationID)
 	return name
 }
 
