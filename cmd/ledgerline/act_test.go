@@ -397,8 +397,8 @@ func TestUnknownSubcommandsAndExtraArgumentsAreRefused(t *testing.T) {
 func TestTheDayOfReceiptIsTheTenants(t *testing.T) {
 	d := newDesktop(t)
 	d.now = time.Date(2026, 11, 29, 23, 30, 0, 0, time.UTC)
-	for _, tc := range []struct{ given, want string }{{"", "received  30 November 2026"},
-		{"2026-11-30", "received  30 November 2026"}, {"2026-11-29", "received  29 November 2026"}} {
+	for _, tc := range []struct{ given, want string }{{"", "received   30 November 2026"},
+		{"2026-11-30", "received   30 November 2026"}, {"2026-11-29", "received   29 November 2026"}} {
 		args := []string{"dsar", "open"}
 		if tc.given != "" {
 			args = append(args, "--received", tc.given)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,6 +13,8 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/ledgerline/ledgerline/internal/cli"
+	"github.com/ledgerline/ledgerline/internal/node"
+	"github.com/ledgerline/ledgerline/internal/settings"
 )
 
 func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
@@ -47,7 +50,7 @@ func TestWrongCommandLinesExitWithTwoAndSayWhatToDo(t *testing.T) {
 		}
 	}
 	if code, err := execute(t, "status", "--data", dir); err == nil || code != cli.Failed ||
-		!strings.Contains(err.Error(), "ledgerline up") {
+		!strings.Contains(err.Error(), " up --data") {
 		t.Errorf("status without a ledger: exit %d, %v, want it to say how to start one", code, err)
 	}
 }
@@ -87,4 +90,24 @@ func TestEveryCommandTeaches(t *testing.T) {
 func dataDir(t *testing.T) string {
 	t.Helper()
 	return filepath.Join(t.TempDir(), "data")
+}
+
+// Where nobody can be asked how a ledger stands, it is said whether one lies there.
+func TestStatusOfALedgerThatIsStopped(t *testing.T) {
+	dir := dataDir(t)
+	_, err := execute(t, "status", "--data", dir)
+	if err == nil || !strings.Contains(err.Error(), "there is no ledger in") {
+		t.Errorf("nothing there: %v", err)
+	}
+	cfg := node.Config{Settings: settings.Settings{Data: dir}}
+	if err := os.MkdirAll(filepath.Dir(cfg.VaultPath()), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(cfg.VaultPath(), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	code, err := execute(t, "status", "--data", dir)
+	if err == nil || code != cli.Failed || !strings.Contains(err.Error(), "is stopped: nothing of it is published") {
+		t.Errorf("stopped: exit %d, %v", code, err)
+	}
 }

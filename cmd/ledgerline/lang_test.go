@@ -17,9 +17,9 @@ import (
 // be told, what it refuses. Programs get the same, whatever the language.
 func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "bad.json"), []byte(`{"@odata.context":"https://graph.microsoft.com/v1.0/`+
-		`$metadata#deviceManagement/managedDevices","value":[{"id":"none"},{"id":"`+uuid.NewString()+`"}]}`),
-		0o600); err != nil {
+	devices := `{"@odata.context":"https://graph.microsoft.com/v1.0/$metadata#deviceManagement/managedDevices",` +
+		`"value":[{"id":"none"},{"id":"` + uuid.NewString() + `"}]}`
+	if err := os.WriteFile(filepath.Join(dir, "bad.json"), []byte(devices), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	stranger := uuid.NewString()
@@ -36,8 +36,8 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 		en, nl   string // what is printed, on either end, or refused
 		standard bool   // the same in every language
 	}{
-		{"a request", []string{"dsar", "open"}, cli.OK, "received  2 March 2026\nanswer by 2 April 2026 (weekends",
-			"ontvangen 2 maart 2026\nuiterlijk 2 april 2026 (met weekenden", false},
+		{"a request", []string{"dsar", "open"}, cli.OK, "received   2 March 2026\nanswer by  2 April 2026 (weekends",
+			"ontvangen  2 maart 2026\nuiterlijk  2 april 2026 (met weekenden", false},
 		{"a request, for programs", []string{"dsar", "open", "--output", "json"}, cli.OK, `"received": "2026-03-02"`,
 			`"received": "2026-03-02"`, true},
 		{"a request of nobody", []string{"dsar", "open", "--subject", "nobody@contoso.example"}, cli.Failed,
@@ -49,7 +49,8 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 		{"a package of no request", []string{"dsar", "export", stranger}, cli.Wrong, "there is no request " + stranger,
 			"er is geen verzoek " + stranger, false},
 		{"an erasure that is not meant", []string{"dsar", "erase", "REQUEST", "--ground", "unlawful"}, cli.Wrong,
-			"erasing cannot be undone: add --yes", "gegevenswissing kan niet ongedaan worden gemaakt: voeg --yes toe", false},
+			"erasing cannot be undone: add --yes",
+			"gegevenswissing kan niet ongedaan worden gemaakt: voeg --yes toe", false},
 		{"an erasure", []string{"dsar", "erase", "REQUEST", "--ground", "unlawful", "--yes"}, cli.OK, "erased: ",
 			"gegevenswissing uitgevoerd: ", false},
 		{"an erasure again", []string{"dsar", "erase", "REQUEST", "--ground", "unlawful", "--yes"}, cli.Failed,
@@ -69,12 +70,13 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 		{"an import of nothing", []string{"import", filepath.Join(dir, "none")}, cli.Wrong, "cannot import",
 			"kan niet importeren", false},
 		{"a tenant", []string{"tenant", "set", "Contoso", "--source-tenant", "any"}, cli.OK,
-			`tenant "Contoso" takes records of: any source tenant`, `tenant "Contoso" neemt records van: elke brontenant`,
+			`tenant "Contoso" takes records of: any source tenant`,
+			`tenant "Contoso" neemt records van: elke brontenant`,
 			false},
-		{"sources that are none", []string{"tenant", "set", "Contoso", "--source-tenant", "contoso.example"}, cli.Wrong,
-			"and no name or domain", "en geen naam of domein", false},
-		{"what cannot be typed", []string{"dsar", "open", "--right", "oblivion"}, cli.Wrong, "is not access or erasure",
-			"is not access or erasure", true}, // no tenant is known yet
+		{"sources that are none", []string{"tenant", "set", "Contoso", "--source-tenant", "contoso.example"},
+			cli.Wrong, "and no name or domain", "en geen naam of domein", false},
+		{"what cannot be typed", []string{"dsar", "open", "--right", "oblivion"}, cli.Wrong,
+			"is not access or erasure", "is not access or erasure", true}, // no tenant is known yet
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			for lang, d := range desks {

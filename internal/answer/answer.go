@@ -29,7 +29,7 @@ func writeFacts(w io.Writer, facts []fact) {
 		wide = max(wide, terminal.Columns(f.label))
 	}
 	for _, f := range facts {
-		fmt.Fprintf(w, "%s %s\n", terminal.Left(f.label, wide), f.value)
+		fmt.Fprintf(w, "%s  %s\n", terminal.Left(f.label, wide), f.value)
 	}
 }
 

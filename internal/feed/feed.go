@@ -111,7 +111,7 @@ func (c Config) Into(
 	if err != nil {
 		return err
 	}
-	st := n.Status()
+	st := n.Status(ctx)
 	fmt.Fprintf(out, "published   %s events, while importing\n", terminal.Count(st.Relay.Events))
 	fmt.Fprintf(out, "projected   %s events, complete %.1f s after the last append: %s through relay and views\n",
 		terminal.Count(st.Views.Applied), time.Since(wait).Seconds(),

@@ -339,9 +339,9 @@ func (n *Node) startTasks(ctx context.Context) error {
 		return err
 	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) {
+	mux.HandleFunc("GET /status", func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		if err := json.NewEncoder(w).Encode(n.Status()); err != nil {
+		if err := json.NewEncoder(w).Encode(n.Status(r.Context())); err != nil {
 			n.cfg.Log.Debug("status was not read to its end", "error", err)
 		}
 	})
@@ -393,7 +393,7 @@ func (n *Node) listenStatus() (net.Listener, error) {
 // collect puts on the page of metrics what runs in this process.
 func (n *Node) collect() {
 	n.metrics.Relay(func() relay.Status { return n.relay.Status() })
-	n.metrics.Views(func() projections.Status { return n.Status().Views }) // as status says
+	n.metrics.Views(func() projections.Status { return n.counts().Views }) // as status says
 	if s := n.servers.EventStore; s != nil {
 		n.metrics.Merge(s.Metrics())
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -32,12 +31,17 @@ type Status struct {
 	Forged        ledger.ForgedEvents  `json:"forged"`        // in the event store, and not disowned
 	// Records in the topics that are none of the ledger's: skipped, told, and no problem.
 	Foreign []string `json:"foreign,omitempty"`
+	// ViewsWaiting is when the first event that is not in the views was recorded; zero: none is
+	// missing, or it could not be read.
+	ViewsWaiting time.Time `json:"viewsWaitingSince,omitzero"`
 	// What the views' part should have done about it, "" for nothing.
 	ViewsProblem string `json:"viewsProblem,omitempty"`
 
 	Strangers uint64 `json:"strangers,omitempty"` // events of tenants that the vault did not know at the start
 
 	DamagedKeys uint64 `json:"damagedKeys,omitempty"` // places of keys that cannot be read, at the start
+
+	viewsAgain string // as RelayStatus.again
 
 	Problems []string `json:"problems"` // any of them makes the exit code 1
 }
@@ -49,10 +53,28 @@ type RelayStatus struct {
 	Lag     uint64  `json:"lag"`    // in the ledger and not yet noted
 	Rate    float64 `json:"rate"`   // events a second over the last ten seconds
 	Problem string  `json:"problem,omitempty"`
+	// Waiting is when the first event that is not noted yet was recorded; zero: none is, or it
+	// could not be read.
+	Waiting time.Time `json:"waitingSince,omitzero"`
+
+	again string // what becomes of an attempt that failed, and what it means until then
 }
 
-// Status says where each part stands now.
-func (n *Node) Status() Status {
+// Status says where each part stands now. It reads two events at most, of which the first are that
+// wait to be published and to be in the views.
+func (n *Node) Status(ctx context.Context) Status {
+	doc := n.counts()
+	if doc.Relay.Lag > 0 {
+		doc.Relay.Waiting = n.recorded(ctx, doc.Relay.Events)
+	}
+	if doc.Behind() > 0 {
+		doc.ViewsWaiting = n.recorded(ctx, doc.Views.Applied)
+	}
+	return doc
+}
+
+// counts is Status without the events that wait.
+func (n *Node) counts() Status {
 	r := n.relay.Status()
 	doc := Status{Ledger: n.Ledger.ID().String(), Since: n.started, Views: n.project.Status(),
 		Comparison: n.comparison(), Relay: RelayStatus{State: string(r.State), Lag: r.Lag, Rate: r.Rate},
@@ -68,8 +90,27 @@ func (n *Node) Status() Status {
 	doc.Foreign = foreignLines(r.Foreign, doc.Views.Foreign)
 	doc.ForeignEvents, doc.Forged = n.Ledger.Foreign(), n.Ledger.Forged()
 	doc.Strangers, doc.DamagedKeys = n.strangers.count(), n.damagedKeys
+	if r.Err != nil {
+		doc.Relay.again = fmt.Sprintf(". It is tried again, with Kafka at %s; events stay in the ledger, and what "+
+			"waits comes into topics and views once it succeeds", doc.Servers["kafka"])
+	}
+	if doc.Views.Problem != "" || doc.Views.LastError != "" {
+		doc.viewsAgain = fmt.Sprintf(". It is tried again, from Kafka at %s into ClickHouse at %s; reports lack what "+
+			"waits", doc.Servers["kafka"], doc.Servers["clickhouse"])
+	}
 	doc.Problems = doc.problems()
 	return doc
+}
+
+// recorded is when the event of that sequence was recorded, zero where it cannot be read at once.
+func (n *Node) recorded(ctx context.Context, seq uint64) time.Time {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	e, found, err := n.Ledger.At(ctx, seq)
+	if err != nil || !found {
+		return time.Time{}
+	}
+	return e.Meta().Recorded
 }
 
 // problems are what somebody has to do something about. Each says what was found, and names what
@@ -81,8 +122,8 @@ func (s Status) problems() []string {
 			out = append(out, fmt.Sprintf(format, args...))
 		}
 	}
-	tell(s.Relay.Problem != "", "relay: %s", s.Relay.Problem)
-	tell(s.ViewsProblem != "", "views: %s", s.ViewsProblem)
+	tell(s.Relay.Problem != "", "relay: %s%s", s.Relay.Problem, s.Relay.again)
+	tell(s.ViewsProblem != "", "views: %s%s", s.ViewsProblem, s.viewsAgain)
 	tell(s.Comparison.Problem != "", "views: %s", s.Comparison.Problem)
 	tell(s.Strangers > 0, "vault: %s events are of tenants that it does not know: they are forged, or the vault is "+
 		"older than the ledger. `ledgerline restore vault` says more", terminal.Count(s.Strangers))
@@ -103,41 +144,24 @@ func (s Status) problems() []string {
 
 // Problem is an error that says how many problems stand, or nil.
 func (s Status) Problem() error {
-	if n := len(s.Problems); n > 0 {
+	switch n := len(s.Problems); n {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("1 problem stands")
+	default:
 		return fmt.Errorf("%d problems stand", n)
 	}
-	return nil
 }
 
-// WriteText writes the status for a person.
-func (s Status) WriteText(w io.Writer) {
-	fmt.Fprintf(w, "ledger   %s, up for %s\n", s.Ledger, time.Since(s.Since).Round(time.Second))
-	fmt.Fprintf(w, "relay    %s: %s events published, %s behind the ledger, %.0f/s\n",
-		s.Relay.State, terminal.Count(s.Relay.Events), terminal.Count(s.Relay.Lag), s.Relay.Rate)
-	fmt.Fprintf(w, "views    %s events applied, %s behind what is published, %s behind the ledger, %.0f/s\n",
-		terminal.Count(s.Views.Applied), terminal.Count(s.Views.Lag), terminal.Count(s.behind()), s.Views.Rate)
-	if s.Relay.Events > 0 {
-		fmt.Fprintf(w, "         complete through ledger sequence %d of %d\n",
-			int64(s.Views.Applied)-1, s.Relay.Events-1+s.Relay.Lag)
-	}
-	s.Comparison.writeText(w)
-	for _, f := range s.Foreign {
-		fmt.Fprintf(w, "foreign  %s\n", f)
-	}
-	if f := s.ForeignEvents; f.Count > 0 {
-		fmt.Fprintf(w, "foreign  events in the store: %s, first at %s, last at %s; they count for nothing\n",
-			terminal.Count(f.Count), f.First.Position, f.Last.Position)
-	}
-	for _, p := range s.Problems {
-		fmt.Fprintf(w, "PROBLEM  %s\n", p)
-	}
-}
-
-// behind is how many events of the ledger are not in the views.
-func (s Status) behind() uint64 {
+// Behind is how many events of the ledger are not in the views.
+func (s Status) Behind() uint64 {
 	all := s.Relay.Events + s.Relay.Lag
 	return all - min(all, s.Views.Applied)
 }
+
+// Holds reports whether a ledger lies in the data directory, running or not.
+func (c Config) Holds() bool { return exists(c.VaultPath()) }
 
 // AskStatus asks the `up` of the data directory where it stands. It errs with datadir.ErrNotUp
 // where there is none.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"log/slog"
 	"maps"
@@ -95,21 +94,6 @@ func (n *Node) comparison() ComparisonStatus {
 			strings.Join(slices.Sorted(maps.Keys(s.Last.Differing)), ", "))
 	}
 	return s
-}
-
-func (s ComparisonStatus) writeText(w io.Writer) {
-	switch {
-	case s.Running != nil:
-		fmt.Fprintf(w, "         being compared with the ledger: %s, %s of %s\n",
-			s.Running.View, terminal.Count(s.Running.Done), terminal.Count(s.Running.Of))
-	case s.Last == nil:
-		fmt.Fprintf(w, "         not compared with the ledger yet\n")
-	}
-	if s.Last != nil {
-		fmt.Fprintf(w, "         compared on %s: %s events through sequence %d, %d views; %s differences\n",
-			s.Last.Finished.Local().Format(time.DateTime),
-			terminal.Count(s.Last.Events), s.Last.Through, len(s.Last.Views), terminal.Count(s.Last.Differences))
-	}
 }
 
 // Reconcile compares the views with the ledger. With deep ClickHouse recomputes each leaf from the

@@ -40,9 +40,9 @@ type Following struct {
 	Type      string // only types that begin with this
 	// Event is handed each event, in ledger order, from one goroutine.
 	Event func(schemas.Envelope) error
-	// Begun is told through which sequence events are published as it begins, nil for none. Waiting
-	// is told once that everything which was in the topics then is handed over, and that what comes
-	// is awaited; never with UntilEnd. Both may be nil.
+	// Begun is told through which sequence events are published as it begins, nil for none.
+	// Waiting is told once that everything which was in the topics then is handed over, and that
+	// what comes is awaited; never with UntilEnd. Both may be nil.
 	Begun   func(published *uint64)
 	Waiting func()
 	// Foreign is told of each message that is not the ledger's, from several; may be nil.

@@ -197,7 +197,7 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 		}
 		return a.say("acts-unnamed", nil), Refused
 	case custody.ErrUnderWay:
-		args["clock"] = p.Until.Local().Format("15:04:05")
+		args["clock"] = p.Until.In(a.in.Location()).Format("15:04:05 -07:00")
 	}
 	if s, ok := custodyKeys[p.Code]; ok {
 		return a.say(s.key, args), s.whose
@@ -228,7 +228,8 @@ var officeKeys = map[string]map[error]string{
 	office.FieldZone: {nil: "zone"}, office.FieldSources: {office.ErrUnfit: "sources-unfit", nil: "sources"},
 	office.FieldName: {nil: "name"}, office.FieldTenants: {nil: "all-tenants"},
 	office.FieldPerson: {nil: "person"}, office.FieldRequest: {nil: "request"}, office.FieldEvent: {nil: "event"},
-	office.FieldPath: {office.ErrMissing: "path-missing", nil: "path"}, office.FieldPace: {nil: "pace"},
+	office.FieldPath: {office.ErrMissing: "path-missing", office.ErrUnknown: "path-unknown", nil: "path"},
+	office.FieldPace: {nil: "pace"},
 	office.FieldWait: {nil: "wait"},
 	office.FieldObserved: {office.ErrFuture: "observed-future", office.ErrUnknown: "observed-unknown",
 		nil: "observed"},

@@ -225,3 +225,14 @@ func restoreText(p *restore.Problem) (string, Verdict) {
 	}
 	return p.Error(), Refused
 }
+
+// NoStatus says why there is nobody to ask where a ledger stands. up is how one in the data
+// directory is started; there: one lies in it.
+func NoStatus(data, up string, there bool) string {
+	if there {
+		return fmt.Sprintf("the ledger in %s is stopped: nothing of it is published or brought into views, and there "+
+			"is nobody to ask where it stands. `%s` starts it", data, up)
+	}
+	return fmt.Sprintf("there is no ledger in %s: name its directory with --data, or make one there with `%s`", data,
+		up)
+}

@@ -265,7 +265,7 @@ func (t *textWriter) name(s string) string {
 	case otherNames:
 		return t.text("other-names", nil)
 	}
-	return s
+	return t.retold(s) // what is no record has names of ours too
 }
 
 func (t *textWriter) end() error {
