@@ -70,7 +70,7 @@ func TestAnImportIsCheckedBeforeItBegins(t *testing.T) {
 	if err := CheckPaths(nil); !errors.Is(err, ErrMissing) {
 		t.Errorf("no path: %v", err)
 	}
-	if err := CheckPaths([]string{t.TempDir(), "/nothing/is/here"}); !errors.Is(err, ErrUnfit) {
+	if err := CheckPaths([]string{t.TempDir(), "/nothing/is/here"}); !errors.Is(err, ErrUnknown) {
 		t.Errorf("a path that is not there: %v", err)
 	}
 }
