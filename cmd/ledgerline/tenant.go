@@ -48,17 +48,32 @@ func newTenantAdd(a *app) *cobra.Command {
 
 func newTenantSet(a *app) *cobra.Command {
 	var sources office.AskedSources
-	return cli.New(cli.Command{Use: "set NAME --source-tenant ID…|any",
-		Short: "Change which source tenants' records are a tenant's own", Args: cobra.ExactArgs(1),
-		Flags: func(f cli.Flags) { sourcesFlag(f, &sources) },
+	var purposes office.AskedPurposes
+	return cli.New(cli.Command{Use: "set NAME [--source-tenant ID…|any] [--purpose CODE…|all]",
+		Short: "Change which source tenants' records are a tenant's own, or why its protected values may be seen",
+		Args:  cobra.ExactArgs(1),
+		Flags: func(f cli.Flags) {
+			sourcesFlag(f, &sources)
+			f.StringSliceVar((*[]string)(&purposes), "purpose", nil,
+				"purpose for which protected values may be seen (repeatable), or "+office.AllPurposes)
+		},
 		Run: func(c *cli.Call) error {
-			all, ids, wrong := sources.Check()
+			all, ids, codes, wrong := office.CheckChange(sources, purposes)
 			if wrong == nil && strings.TrimSpace(c.Args[0]) == "" {
 				return cli.Usage("name the tenant: `ledgerline tenant list` shows them")
 			}
 			return a.forTenant(c, c.Args[0], "", cli.Exit(cli.Wrong, wrong), func(d *desk.Desk) error {
-				t, err := d.Office.SetSources(c.Ctx, d.Who, d.Tenant.ID, all, ids)
-				return c.Tell(err, "%s", answer.Takes(a.in(), t))
+				if len(sources) > 0 {
+					t, err := d.Office.SetSources(c.Ctx, d.Who, d.Tenant.ID, all, ids)
+					if err = c.Tell(err, "%s", answer.Takes(a.in(), t)); err != nil {
+						return err
+					}
+				}
+				if len(purposes) == 0 {
+					return nil
+				}
+				t, err := d.Office.SetPurposes(c.Ctx, d.Who, d.Tenant.ID, codes)
+				return c.Tell(err, "%s", answer.SeenFor(a.in(), t))
 			})
 		}})
 }

@@ -69,8 +69,11 @@ func cause(err error) error {
 	return err
 }
 
+// link is os.Link, but in tests.
+var link = os.Link
+
 // Finish puts the file in its place where err is nil, and otherwise removes it. It replaces no
-// other, but on a file system without links one that came since it was looked for.
+// other, not even one that came since it was looked for.
 func (t *File) Finish(err error) error {
 	if t.File == nil {
 		return err
@@ -82,9 +85,25 @@ func (t *File) Finish(err error) error {
 	}
 	err = errors.Join(err, f.Close())
 	if err == nil {
-		if err = os.Link(f.Name(), t.path); err != nil && !errors.Is(err, fs.ErrExist) {
-			return os.Rename(f.Name(), t.path) // a file system without links
+		if err = link(f.Name(), t.path); err != nil && !errors.Is(err, fs.ErrExist) {
+			err = t.replacing(f.Name()) // a file system without links
 		}
 	}
-	return errors.Join(err, os.Remove(f.Name()))
+	if removed := os.Remove(f.Name()); !errors.Is(removed, fs.ErrNotExist) {
+		err = errors.Join(err, removed)
+	}
+	return err
+}
+
+// replacing takes the place with an empty file, which must not be there yet, and puts the named
+// file over it.
+func (t *File) replacing(name string) error {
+	empty, err := os.OpenFile(t.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := empty.Close(); err != nil {
+		return err
+	}
+	return os.Rename(name, t.path)
 }

@@ -10,6 +10,13 @@ import (
 
 // A result appears whole in its place or not at all, and never in place of another.
 func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
+	t.Run("with links", appearsWhole)
+	link = func(string, string) error { return errors.ErrUnsupported }
+	defer func() { link = os.Link }()
+	t.Run("without", appearsWhole)
+}
+
+func appearsWhole(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "x")
 	for _, fails := range []error{nil, errors.New("cut")} {
@@ -49,6 +56,9 @@ func TestATargetAppearsWholeOrNotAtAll(t *testing.T) {
 	}
 	if err := to.Finish(nil); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("one that came meanwhile: %v", err)
+	}
+	if raw, err := os.ReadFile(path); err != nil || string(raw) != "another's" {
+		t.Errorf("one that came meanwhile is %q, %v", raw, err)
 	}
 }
 

@@ -20,7 +20,8 @@ type Tenants []Tenant
 type Tenant struct {
 	ID       uuid.UUID `json:"id"`
 	Name     string    `json:"name"`
-	Sources  []string  `json:"sources"` // "any", or source tenant ids
+	Sources  []string  `json:"sources"`  // "any", or source tenant ids
+	Purposes []string  `json:"purposes"` // "all", or codes
 	TimeZone string    `json:"timeZone"`
 	Language string    `json:"language"`
 	Created  time.Time `json:"created"`
@@ -34,7 +35,11 @@ func TenantsOf(all []vault.Tenant) Tenants {
 		if t.AnySource {
 			sources = []string{"any"}
 		}
-		docs = append(docs, Tenant{t.ID, t.Name, sources, t.TimeZone, t.Language, t.Created})
+		purposes := t.Purposes
+		if len(purposes) == 0 {
+			purposes = []string{"all"}
+		}
+		docs = append(docs, Tenant{t.ID, t.Name, sources, purposes, t.TimeZone, t.Language, t.Created})
 	}
 	return docs
 }
@@ -42,8 +47,8 @@ func TenantsOf(all []vault.Tenant) Tenants {
 // WriteText writes a tenant a line.
 func (all Tenants) WriteText(w io.Writer) {
 	for _, t := range all {
-		fmt.Fprintf(w, "%s %s  %s  %s  sources: %s\n", terminal.Left(t.Name, 24), t.ID, t.Language, t.TimeZone,
-			strings.Join(t.Sources, ", "))
+		fmt.Fprintf(w, "%s %s  %s  %s  sources: %s  purposes: %s\n", terminal.Left(t.Name, 24), t.ID, t.Language,
+			t.TimeZone, strings.Join(t.Sources, ", "), strings.Join(t.Purposes, ", "))
 	}
 }
 
@@ -59,4 +64,13 @@ func Takes(in *words.Language, t vault.Tenant) string {
 		sources = in.Text("answer.tenant.any-source")
 	}
 	return in.Text("answer.tenant.takes", words.Args{"name": t.Name, "sources": sources})
+}
+
+// SeenFor says for which purposes a tenant's protected values may be seen.
+func SeenFor(in *words.Language, t vault.Tenant) string {
+	purposes := strings.Join(t.Purposes, ", ")
+	if len(t.Purposes) == 0 {
+		purposes = in.Text("answer.tenant.any-purpose")
+	}
+	return in.Text("answer.tenant.seen-for", words.Args{"name": t.Name, "purposes": purposes})
 }

@@ -91,8 +91,8 @@ func (n *Node) counts() Status {
 	doc.ForeignEvents, doc.Forged = n.Ledger.Foreign(), n.Ledger.Forged()
 	doc.Strangers, doc.DamagedKeys = n.strangers.count(), n.damagedKeys
 	if r.Err != nil {
-		doc.Relay.again = fmt.Sprintf(". It is tried again: see that Kafka at %s runs and can be reached. Events stay "+
-			"in the ledger, and what waits comes into topics and views once it succeeds", doc.Servers["kafka"])
+		doc.Relay.again = fmt.Sprintf(". It is tried again: see that Kafka at %s runs and can be reached. Events "+
+			"stay in the ledger, and what waits comes into topics and views once it succeeds", doc.Servers["kafka"])
 	}
 	if doc.Views.Problem != "" || doc.Views.LastError != "" {
 		doc.viewsAgain = fmt.Sprintf(". It is tried again: see that Kafka at %s and ClickHouse at %s run and can be "+

@@ -291,6 +291,38 @@ func (a AskedSources) split() (all bool, ids []string) {
 	return all, ids
 }
 
+// AllPurposes stands for every purpose that there is, among AskedPurposes.
+const AllPurposes = "all"
+
+// AskedPurposes are the purposes of a tenant as people name them: codes, or AllPurposes.
+type AskedPurposes []string
+
+// Check returns the codes, none for all that there are. Its error is a *custody.Problem.
+func (a AskedPurposes) Check() (codes []string, err error) {
+	if slices.Contains(a, AllPurposes) && len(a) == 1 {
+		return nil, nil
+	}
+	for _, code := range a {
+		if !slices.Contains(custody.Purposes(), code) {
+			return nil, &custody.Problem{Field: custody.FieldPurpose, Code: custody.ErrUnknown, Given: code,
+				Known: append(custody.Purposes(), AllPurposes)}
+		}
+	}
+	return a, nil
+}
+
+// CheckChange refuses what cannot be changed of a tenant: nothing is named, or what cannot be. Its
+// error is that of either's Check.
+func CheckChange(s AskedSources, p AskedPurposes) (all bool, ids, codes []string, err error) {
+	if len(s) > 0 || len(p) == 0 {
+		if all, ids, err = s.Check(); err != nil {
+			return all, ids, nil, err
+		}
+	}
+	codes, err = p.Check()
+	return all, ids, codes, err
+}
+
 // AllTenants names those of an account that acts for all tenants, those to come too.
 const AllTenants = "all"
 

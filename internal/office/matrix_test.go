@@ -60,6 +60,11 @@ var methods = []struct {
 			_, err := o.SetSources(ctx, p, tenant, false, nil)
 			return err
 		}},
+	{"SetPurposes", access.ChangeTenant, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.SetPurposes(ctx, p, tenant, nil)
+			return err
+		}},
 	{"Ask", access.ReadMasked, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
 			return ask(ctx, o, p, tenant, report.Request{Report: "device-inventory"})

@@ -62,6 +62,11 @@ func (o *Office) Ask(
 		return nil, err
 	}
 	r.Tenant, r.TenantName, r.By = t.ID, t.Name, p.Login
+	if r.Reveal {
+		if err := custody.CheckPurpose(t, r.Purpose); err != nil {
+			return nil, err
+		}
+	}
 	if err := o.resolve(ctx, l, tenant, &r); err != nil {
 		return nil, err
 	}

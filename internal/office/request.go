@@ -98,7 +98,7 @@ func (o *Office) Export(
 		return fail(err)
 	}
 	session, err := c.Access(ctx, p, custody.Purpose{Tenant: tenant, Report: "access-package",
-		Code: "data-subject-request", Text: request.String(), Seq: seq})
+		Code: custody.AnswerRequest, Text: request.String(), Seq: seq})
 	if err != nil {
 		return fail(err)
 	}

@@ -73,6 +73,21 @@ func (o *Office) AddTenant(ctx context.Context, p access.Principal, n vault.NewT
 	return c.RegisterTenant(ctx, p, n)
 }
 
+// SetPurposes changes for which purposes the tenant's protected values may be seen; none named:
+// for all that there are.
+func (o *Office) SetPurposes(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, purposes []string,
+) (vault.Tenant, error) {
+	if err := p.Can(access.ChangeTenant, tenant); err != nil {
+		return vault.Tenant{}, err
+	}
+	_, c, err := o.acts()
+	if err != nil {
+		return vault.Tenant{}, err
+	}
+	return c.SetTenantPurposes(ctx, p, tenant, purposes)
+}
+
 // SetSources changes which source tenants' records are the tenant's own.
 func (o *Office) SetSources(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, all bool, sources []string,

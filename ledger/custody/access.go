@@ -35,6 +35,18 @@ func Purposes() []string {
 	return slices.Clone(schemas.Default().MustAttribute("access.purpose-code").Shape.Values)
 }
 
+// CheckPurpose errs with a *Problem where the tenant's data is not unsealed for that purpose. A
+// request of a data subject is answered whatever the tenant chose.
+func CheckPurpose(t vault.Tenant, code string) error {
+	if len(t.Purposes) == 0 || code == AnswerRequest {
+		return nil
+	}
+	return oneOf(FieldPurpose, code, t.Purposes)
+}
+
+// AnswerRequest is the purpose of answering a data subject.
+const AnswerRequest = "data-subject-request"
+
 // maxPurpose bounds the words, in bytes.
 const maxPurpose = 2000
 
@@ -75,6 +87,13 @@ func (c *Custody) Access(ctx context.Context, p access.Principal, purpose Purpos
 		return nil, fmt.Errorf("access: %w", err)
 	}
 	if err := purpose.check(); err != nil {
+		return nil, fmt.Errorf("access: %w", err)
+	}
+	t, err := c.cfg.Vault.TenantByID(ctx, purpose.Tenant)
+	if err == nil {
+		err = CheckPurpose(t, purpose.Code)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("access: %w", err)
 	}
 	s := &Session{c: c, tenant: purpose.Tenant, purpose: purpose, login: p,

@@ -508,6 +508,45 @@ func TestSourceTenantsAreChangedInTheLedgerFirst(t *testing.T) {
 	}
 }
 
+// A tenant's data is unsealed for the purposes that it chose, which the ledger holds; a data
+// subject is answered whatever it chose.
+func TestATenantChoosesItsPurposes(t *testing.T) {
+	b := newBench(t)
+	access := func(code string) error {
+		_, err := b.custody.Access(b.ctx, officer, custody.Purpose{Tenant: b.tenant.ID, Report: "x", Code: code,
+			Text: "words"})
+		return err
+	}
+	for _, code := range custody.Purposes() {
+		if err := access(code); err != nil {
+			t.Errorf("%s before anything was chosen: %v", code, err)
+		}
+	}
+	set, err := b.custody.SetTenantPurposes(b.ctx, officer, b.tenant.ID, []string{"support", "audit", "support"})
+	if err != nil || !slices.Equal(set.Purposes, []string{"audit", "support"}) {
+		t.Fatalf("%+v, %v", set.Purposes, err)
+	}
+	if got := b.types(); got[len(got)-1] != "tenant.purposes-changed.v1" {
+		t.Errorf("the ledger ends with %s", got[len(got)-1])
+	}
+	for _, code := range custody.Purposes() {
+		err := access(code)
+		if may := slices.Contains([]string{"audit", "support", custody.AnswerRequest}, code); may != (err == nil) ||
+			!may && !errors.Is(err, custody.ErrUnknown) {
+			t.Errorf("%s: %v", code, err)
+		}
+	}
+	before := len(b.store.Events())
+	if _, err := b.custody.SetTenantPurposes(b.ctx, officer, b.tenant.ID, []string{"x"}); !errors.Is(err,
+		custody.ErrUnknown) || len(b.store.Events()) != before {
+		t.Errorf("a purpose that there is not: %v", err)
+	}
+	set, err = b.custody.SetTenantPurposes(b.ctx, officer, b.tenant.ID, nil)
+	if err != nil || access("review") != nil {
+		t.Errorf("all again: %+v, %v", set.Purposes, err)
+	}
+}
+
 func TestATenantIsRecordedOnceAndARegistrationCutShortIsCompleted(t *testing.T) {
 	b := newBench(t)
 	b.store.Fail = func(schemas.Stream, []schemas.Event) error { return errCrash }

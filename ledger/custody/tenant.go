@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/google/uuid"
 
@@ -90,9 +92,59 @@ func (c *Custody) SetTenantSources(
 	if err := vault.CheckSources(all, sources); err != nil {
 		return fail(err)
 	}
-	t, err := c.cfg.Vault.TenantByID(ctx, tenant)
+	if err := c.changeTenant(ctx, tenant, "tenant.sources-changed.v1", func(d *schemas.Draft) {
+		c.set(d, "tenant.source", declared(all, vault.DistinctSources(sources)), tenantOwner)
+	}); err != nil {
+		return fail(err)
+	}
+	t, err := c.cfg.Vault.SetTenantSources(ctx, tenant, all, sources)
 	if err != nil {
 		return fail(err)
+	}
+	return t, nil
+}
+
+// SetTenantPurposes changes for which purposes the tenant's protected values may be seen, all that
+// there are where none are named: first in the ledger, as SetTenantSources does.
+func (c *Custody) SetTenantPurposes(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, purposes []string,
+) (vault.Tenant, error) {
+	fail := func(err error) (vault.Tenant, error) { return vault.Tenant{}, fmt.Errorf("set purposes: %w", err) }
+	if err := p.Can(access.ChangeTenant, tenant); err != nil {
+		return fail(err)
+	}
+	for _, code := range purposes {
+		if err := oneOf(FieldPurpose, code, Purposes()); err != nil {
+			return fail(err)
+		}
+	}
+	var kept []string // in the order of the list, each once
+	for _, code := range Purposes() {
+		if slices.Contains(purposes, code) {
+			kept = append(kept, code)
+		}
+	}
+	if err := c.changeTenant(ctx, tenant, "tenant.purposes-changed.v1", func(d *schemas.Draft) {
+		named := kept
+		if len(named) == 0 {
+			named = Purposes()
+		}
+		c.set(d, "tenant.purposes", strings.Join(named, ","), tenantOwner)
+	}); err != nil {
+		return fail(err)
+	}
+	t, err := c.cfg.Vault.SetTenantPurposes(ctx, tenant, kept)
+	if err != nil {
+		return fail(err)
+	}
+	return t, nil
+}
+
+// changeTenant records what changes of a tenant that is in the ledger.
+func (c *Custody) changeTenant(ctx context.Context, tenant uuid.UUID, typ string, say func(*schemas.Draft)) error {
+	t, err := c.cfg.Vault.TenantByID(ctx, tenant)
+	if err != nil {
+		return err
 	}
 	stream := schemas.NewStream("tenant", tenant)
 	known := false
@@ -102,27 +154,22 @@ func (c *Custody) SetTenantSources(
 	})
 	switch {
 	case err != nil:
-		return fail(err)
+		return err
 	case !known:
-		return fail(errors.New("the tenant's registration is not in the ledger: register it again to complete that"))
+		return errors.New("the tenant's registration is not in the ledger: register it again to complete that")
 	}
 	var e schemas.Event
 	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
-		d := c.draft("tenant.sources-changed.v1", tenant, stream)
+		d := c.draft(typ, tenant, stream)
 		d.Policy = t.Policy
-		c.set(&d, "tenant.source", declared(all, vault.DistinctSources(sources)), tenantOwner)
+		say(&d)
 		var err error
 		e, err = c.sealAndEncode(tx, &d)
 		return err
 	})
 	if err != nil {
-		return fail(err)
+		return err
 	}
-	if _, err := c.appendBehind(ctx, stream, reading.Expect(), e); err != nil {
-		return fail(err)
-	}
-	if t, err = c.cfg.Vault.SetTenantSources(ctx, tenant, all, sources); err != nil {
-		return fail(err)
-	}
-	return t, nil
+	_, err = c.appendBehind(ctx, stream, reading.Expect(), e)
+	return err
 }

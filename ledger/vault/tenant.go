@@ -24,9 +24,10 @@ type Tenant struct {
 	Name      string
 	AnySource bool
 	Sources   []string
-	Policy    uint64 // number of its collection policy, from 1
-	TimeZone  string // IANA name
-	Language  string // code of one of schemas/words
+	Purposes  []string // for which its data may be unsealed; none: all that there are
+	Policy    uint64   // number of its collection policy, from 1
+	TimeZone  string   // IANA name
+	Language  string   // code of one of schemas/words
 	Created   time.Time
 }
 
@@ -92,6 +93,7 @@ type profile struct {
 	Name      string   `json:"name"`
 	AnySource bool     `json:"anySource,omitempty"`
 	Sources   []string `json:"sources,omitempty"`
+	Purposes  []string `json:"purposes,omitempty"`
 	TimeZone  string   `json:"timeZone"`
 	Language  string   `json:"language"`
 }
@@ -136,12 +138,31 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 // SetTenantSources changes which source tenants' records are the tenant's own. What was taken
 // before stays. ErrNotFound: there is no such tenant.
 func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, sources []string) (Tenant, error) {
-	fail := func(err error) (Tenant, error) { return Tenant{}, fmt.Errorf("set source tenants: %w", err) }
-	if err := CheckSources(all, sources); err != nil {
-		return fail(err)
-	}
+	err := CheckSources(all, sources)
 	var t Tenant
-	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
+	if err == nil {
+		t, err = v.changeProfile(ctx, id, func(p *profile) {
+			p.AnySource, p.Sources = all, DistinctSources(sources)
+		})
+	}
+	if err != nil {
+		return Tenant{}, fmt.Errorf("set source tenants: %w", err)
+	}
+	return t, nil
+}
+
+// SetTenantPurposes changes for which purposes the tenant's data may be unsealed. ErrNotFound:
+// there is no such tenant.
+func (v *Vault) SetTenantPurposes(ctx context.Context, id uuid.UUID, purposes []string) (Tenant, error) {
+	t, err := v.changeProfile(ctx, id, func(p *profile) { p.Purposes = slices.Clone(purposes) })
+	if err != nil {
+		return Tenant{}, fmt.Errorf("set purposes: %w", err)
+	}
+	return t, nil
+}
+
+func (v *Vault) changeProfile(ctx context.Context, id uuid.UUID, change func(*profile)) (t Tenant, err error) {
+	err = v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, ok, err := rows.Tenant(id)
 		if err != nil {
 			return err
@@ -153,22 +174,19 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 		if err != nil {
 			return err
 		}
-		p.AnySource, p.Sources = all, DistinctSources(sources)
+		change(&p)
 		if row.Profile, err = keyring.Wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
 			return err
 		}
 		t = newTenant(row, p)
 		return rows.PutTenant(row)
 	})
-	if err != nil {
-		return fail(err)
-	}
-	return t, nil
+	return t, err
 }
 
 func newTenant(row store.TenantRow, p profile) Tenant {
-	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources, Policy: row.Policy,
-		TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
+	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources,
+		Purposes: p.Purposes, Policy: row.Policy, TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
 }
 
 func (v *Vault) nameHash(name string) []byte {

@@ -115,7 +115,7 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 		it.row.Values, it.row.Subjects = nil, nil // each stands in the item
 		it.row.Type, it.row.Source = d.share(r.Type), d.share(r.Source)
 		for _, s := range r.Subjects {
-			ask[s.Alias] = true
+			ask[s.Alias] = ask[s.Alias] || named(r, s)
 		}
 		var of []sealed
 		for _, v := range r.Values {
@@ -170,6 +170,13 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 	return nil
 }
 
+// named reports whether somebody else in an event is told of by a label. Whose data a viewing
+// showed beside the person's is not the person's to know, nor even that they are the same as
+// elsewhere: access.persons says how many they were.
+func named(r projections.Event, s projections.Subject) bool {
+	return r.Stream.Kind() != "access" || s.Role != "target"
+}
+
 // name says who the event names: the person's own roles, and the others.
 func (d *dossier) name(it *item, subjects []projections.Subject) {
 	for _, s := range subjects {
@@ -179,9 +186,7 @@ func (d *dossier) name(it *item, subjects []projections.Subject) {
 			}
 			continue
 		}
-		// Whose data a viewing showed beside the person's is not the person's to know, nor even
-		// that they are the same as elsewhere: access.persons says how many they were.
-		if it.row.Stream.Kind() != "access" || s.Role != "target" {
+		if named(it.row, s) {
 			it.others = append(it.others, other{role: d.share(s.Role), who: s.Alias})
 		}
 	}
@@ -246,7 +251,7 @@ func (d *dossier) ask(ctx context.Context, aliases map[uuid.UUID]bool) error {
 	}
 	var ids []uuid.UUID
 	for id := range aliases {
-		if _, known := d.owners[id]; !known && !d.mine[id] {
+		if _, known := d.owners[id]; aliases[id] && !known && !d.mine[id] {
 			ids = append(ids, id)
 		}
 	}

@@ -2,12 +2,15 @@ package dsar_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/dsar"
@@ -42,12 +45,20 @@ func TestTheFilesForPeopleOpenInASpreadsheet(t *testing.T) {
 			{"When (local)", "When (UTC)", "For", "Why", "By", "Ledger sequence"},
 			{"2026-11-11 15:20:00 +01:00", "2026-11-11 14:20:00Z", "Device history", "withheld",
 				"Administrator 1", "15"},
+			{"2026-11-14 09:00:00 +01:00", "2026-11-14 08:00:00Z", "Admin actions", "security incident",
+				"Administrator 1", "19"},
+			{"2026-11-14 09:00:00 +01:00", "2026-11-14 08:00:00Z", "Admin actions", "other; withheld",
+				"Administrator 1", "20"},
 		}, [][]string{{"Category", "How much", "Why"}, {"Your devices", "3",
 			"It is the personal data of somebody else (Article 15(4) GDPR)."}}},
 		"nl": {';', [][]string{
 			{"Wanneer (lokaal)", "Wanneer (UTC)", "Voor", "Waarom", "Door", "Volgnummer van het grootboek"},
 			{"2026-11-11 15:20:00 +01:00", "2026-11-11 14:20:00Z", "Apparaatgeschiedenis", "achtergehouden",
 				"Beheerder 1", "15"},
+			{"2026-11-14 09:00:00 +01:00", "2026-11-14 08:00:00Z", "Beheerhandelingen", "beveiligingsincident",
+				"Beheerder 1", "19"},
+			{"2026-11-14 09:00:00 +01:00", "2026-11-14 08:00:00Z", "Beheerhandelingen", "overig; achtergehouden",
+				"Beheerder 1", "20"},
 		}, [][]string{{"Categorie", "Hoeveel", "Waarom"}, {"Uw apparaten", "3",
 			"Het zijn persoonsgegevens van iemand anders (artikel 15, vierde lid, AVG)."}}},
 	} {
@@ -134,7 +145,16 @@ func TestAViewingNamesNobodyElseWhoseDataItShowed(t *testing.T) {
 	viewing("by her", as("officer", fatimaAccess))
 	p := dsar.Person{Request: aRequest, Tenant: id("tenant"), Seq: uint64(len(s.Events) - 1),
 		Aliases: []dsar.Alias{{ID: fatimaAccess}}}
-	_, files, _ := build(t, config(s.Load(), s, "en"), p)
+	c := config(s.Load(), s, "en")
+	c.Owners = func(
+		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID,
+	) (map[uuid.UUID]schemas.Owner, error) {
+		if !slices.Equal(aliases, []uuid.UUID{annaAccess}) {
+			t.Errorf("the vault is asked about %d persons, want the officer alone", len(aliases))
+		}
+		return owners(ctx, tenant, aliases)
+	}
+	_, files, _ := build(t, c, p)
 	of, by := events(t, files["data/views.json"]), events(t, files["data/actions-by.json"])
 	if len(of) != 1 || len(of[0].Others) != 1 || of[0].Others[0].Label != "administrator-1" {
 		t.Errorf("the viewing of her data names %+v", of)

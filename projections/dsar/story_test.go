@@ -160,5 +160,14 @@ func fatimasStory(t *testing.T) *chtest.Story {
 		val{Attr: "device.os-version", V: "15.0"})
 	s.AddRaw("device.exploded.v9", phone, "2026-11-13T08:00:00Z", []schemas.Subject{{ID: fatimaInv, Role: "user"}},
 		`{"set":{"new":"thing"}}`)
+	viewing := func(name, purpose string, written ...val) {
+		s.Add("access.unsealed.v2", schemas.NewStream("access", id(name)), "2026-11-14T08:00:00Z", "",
+			subjects(as("target", fatimaAccess), as("officer", annaAccess)), append(written,
+				val{Attr: "access.report", V: "admin-actions"}, val{Attr: "access.purpose-code", V: purpose},
+				val{Attr: "access.officer", V: "anna@example.test", Alias: annaAccess},
+				val{Attr: "access.persons", V: 1}, val{Attr: "access.sequence", V: 12})...)
+	}
+	viewing("for an incident", "security-incident", val{Attr: "access.purpose", V: "Bob saw it", Alias: annaAccess})
+	viewing("for something else", "other", val{Attr: "access.purpose", V: "is Bob right", Alias: annaAccess})
 	return s
 }

@@ -574,13 +574,14 @@ func (w *writer) requests() section {
 
 func (w *writer) views() section {
 	s := section{ID: "views", Title: w.say("views"), Paras: []string{w.say("views.p")}}
-	if slices.ContainsFunc(w.of(Views), func(it *item) bool { return w.purpose(it).State }) {
+	withheld := func(x value) bool { return x.attr.ID == "access.purpose" && x.v.State == document.Withheld }
+	if slices.ContainsFunc(w.of(Views), func(it *item) bool { return slices.ContainsFunc(it.values, withheld) }) {
 		s.Paras = append(s.Paras, w.say("views.purpose"))
 	}
 	t := w.table("views.caption", "when.when", "report", "why", "by")
 	for _, it := range newest(w, &t, string(Views), w.of(Views)) {
 		t.Rows = append(t.Rows, []cell{w.moment(it.row.Occurred), rowHead(w.report(it.text("access.report"))),
-			{Lines: []line{w.purpose(it)}}, text(w.actor(it))})
+			{Lines: w.purpose(it)}, text(w.actor(it))})
 	}
 	if len(t.Rows) == 0 {
 		s.Paras = []string{w.say("views.none")}
@@ -590,21 +591,17 @@ func (w *writer) views() section {
 	return s
 }
 
-// purpose is why data was viewed: the purpose chosen from the tenant's list, which names nobody.
-// What the officer wrote beside it waits for a review, but for the person's own words.
-func (w *writer) purpose(it *item) line {
-	if code := it.text("access.purpose-code"); code != "" {
-		if word, ok := w.l.Find("purpose." + code); ok {
-			return line{Text: word}
-		}
-		return line{Text: code}
+// purpose is why data was viewed: the purpose chosen from a list, which names nobody. Where that
+// says too little, what the officer wrote stands beside it: withheld, unless the person wrote it.
+func (w *writer) purpose(it *item) (out []line) {
+	code := it.text("access.purpose-code")
+	if code != "" {
+		out = plain(report.Word(w.l, "access.purpose-code", code))
 	}
-	for _, x := range it.values {
-		if x.attr.ID == "access.purpose" {
-			return w.line(x)
-		}
+	if code == "" || code == "other" {
+		out = append(out, w.value(it, "access.purpose").Lines...)
 	}
-	return line{Text: w.say("nobody")}
+	return out
 }
 
 // report is a report's title.

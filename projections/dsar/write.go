@@ -366,6 +366,15 @@ func (d *dossier) withheldCSV(to io.Writer) error {
 	})
 }
 
+// inOneLine is what lines of a page say, in a cell of a spreadsheet.
+func inOneLine(lines []line) string {
+	var out []string
+	for _, l := range lines {
+		out = append(out, l.Text)
+	}
+	return strings.Join(out, "; ")
+}
+
 // accessLog says when the person's data was viewed, for which report, why, and by whom by number.
 func (d *dossier) accessLog(to io.Writer) error {
 	return d.peopleCSV(to, func(w *writer, record func(cells ...string)) {
@@ -373,7 +382,7 @@ func (d *dossier) accessLog(to io.Writer) error {
 			w.say("column.by"), w.l.Text("header.sequence"))...)
 		for _, it := range w.of(Views) {
 			record(append(render.InstantCells(it.row.Occurred, d.c.Location), w.report(it.text("access.report")),
-				w.purpose(it).Text, w.actor(it), strconv.FormatUint(it.row.Seq, 10))...)
+				inOneLine(w.purpose(it)), w.actor(it), strconv.FormatUint(it.row.Seq, 10))...)
 		}
 	})
 }
