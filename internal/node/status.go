@@ -96,8 +96,8 @@ func (n *Node) counts() Status {
 	}
 	if doc.Views.Problem != "" || doc.Views.LastError != "" {
 		doc.viewsAgain = fmt.Sprintf(". It is tried again: see that Kafka at %s and ClickHouse at %s run and can be "+
-			"reached. A report waits for what is missing, or lacks it with --no-wait", doc.Servers["kafka"],
-			doc.Servers["clickhouse"])
+			"reached. A report waits for what is missing, or lacks it where it was told not to wait",
+			doc.Servers["kafka"], doc.Servers["clickhouse"])
 	}
 	doc.Problems = doc.problems()
 	return doc
