@@ -80,6 +80,15 @@ func (d Device) Get(attribute string) (Held, bool) {
 // Account is a directory account's state, of the same form.
 type Account = Device
 
+// DeviceAt is a device at a moment of its own.
+type DeviceAt struct {
+	Stream schemas.Stream
+	AsOf   AsOf
+}
+
+// MaxDevicesAt is how many devices DevicesAt is asked for at once.
+const MaxDevicesAt = 1000
+
 // Change is one value set or removed by an event.
 type Change struct {
 	Fact
@@ -135,10 +144,16 @@ type Supplied struct {
 }
 
 // ActionFilter narrows admin actions; an empty list does not. Devices are stream uuids as targets
-// name them.
+// name them, Operations are contained in what the source calls the action, in any case.
 type ActionFilter struct {
-	Verbs, Categories, Results, Devices []string
-	Actors                              []uuid.UUID // aliases
+	Verbs, Categories, Results, Devices, Operations, Applications []string
+	Actors                                                        []uuid.UUID // aliases
+}
+
+// ApplicationName is what an admin action called its application.
+type ApplicationName struct {
+	Event uuid.UUID // which says so
+	Name  Text
 }
 
 // Refusal is one recorded refusal: how much a rule kept out.
@@ -225,6 +240,10 @@ type Reader interface {
 	// Device returns the state of one device with all its attributes, apps included; found is
 	// false when it has none.
 	Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) (d Device, found bool, err error)
+	// DevicesAt returns those attributes of up to MaxDevicesAt devices, each as of its own moment,
+	// in the order asked. A device of which none was known by its AsOf.Time is as it was first
+	// known up to its AsOf.Seq, which the values' times tell; one that never was has no values.
+	DevicesAt(ctx context.Context, tenant uuid.UUID, at []DeviceAt, attributes ...string) ([]Device, error)
 	// DeviceHistory yields what changed on a device in the period, by sequence, attribute and
 	// element. Without attributes: all.
 	DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in Period, attributes []string,
@@ -244,6 +263,10 @@ type Reader interface {
 	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,
 		asOf AsOf) iter.Seq2[AccessRun, error]
 	Requests(ctx context.Context, tenant uuid.UUID, asOf AsOf) iter.Seq2[RequestAct, error]
+	// ApplicationNames returns what the applications of these ids were last called by actions of
+	// the period, by id; none of one that none of them names.
+	ApplicationNames(ctx context.Context, tenant uuid.UUID, ids []string, in Period,
+		asOf AsOf) (map[string]ApplicationName, error)
 
 	// EventsByAliases yields the events that name any of the aliases, by sequence, each once.
 	EventsByAliases(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf AsOf) iter.Seq2[Event, error]

@@ -199,6 +199,16 @@ func (emptyViews) Refusals(
 ) iter.Seq2[projections.Refusal, error] {
 	return none[projections.Refusal]
 }
+func (emptyViews) DevicesAt(
+	context.Context, uuid.UUID, []projections.DeviceAt, ...string,
+) ([]projections.Device, error) {
+	return nil, nil
+}
+func (emptyViews) ApplicationNames(
+	context.Context, uuid.UUID, []string, projections.Period, projections.AsOf,
+) (map[string]projections.ApplicationName, error) {
+	return nil, nil
+}
 func (emptyViews) Accounts(
 	context.Context, uuid.UUID, projections.AsOf, ...string,
 ) iter.Seq2[projections.Account, error] {

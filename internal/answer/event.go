@@ -15,7 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/node"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -147,7 +147,7 @@ func valueText(in *words.Language, v projections.Value) string {
 	case schemas.IsSealed(v.Text):
 		return "●"
 	}
-	text := report.Word(in, v.Attribute, v.Text)
+	text := content.Word(in, v.Attribute, v.Text)
 	if a := schemas.Default().Attribute(v.Attribute); a != nil && a.Type == "bool" {
 		switch v.Text {
 		case "true":

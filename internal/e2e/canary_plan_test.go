@@ -187,6 +187,7 @@ var unreached = map[string]string{
 	"refusal.rule":            "our own word",
 	"refusal.category":        "our own word",
 	"refusal.count":           "our own count",
+	"access.purpose-code":     "one of a list",
 	"access.report":           "our own word",
 	"access.persons":          "our own count",
 	"access.sequence":         "our own number",

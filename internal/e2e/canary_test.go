@@ -267,6 +267,7 @@ func (c *canaryNode) lookEverywhere(ctx context.Context, when string) {
 	l.take("tail as JSON", c.scanner.scan("standard output", []byte(tailJSON)), nil)
 	masked := c.do(0, "", "report", "device-inventory", "--masked") +
 		c.do(0, "", "report", "admin-actions", "--masked", "--output", "json") +
+		c.do(0, "", "report", "remote-actions", "--masked", "--output", "json") +
 		c.do(0, "", "report", "refused-collection", "--output", "json")
 	for _, id := range []string{"requests", "data-access", "compliance-status", "leavers"} {
 		masked += c.do(0, "", "report", id, "--masked", "--output", "json")

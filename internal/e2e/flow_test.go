@@ -58,21 +58,35 @@ func TestRecordsGoInAndReportsAndAPersonsPackageComeOut(t *testing.T) {
 		t.Errorf("%d admin actions in the ledger, the fleet made %d", actions, gen.Expected.AuditFacts)
 	}
 	var rep struct {
-		Rows   []json.RawMessage
-		Totals struct{ Masked int }
+		Rows   []struct{ ID string }
+		Totals struct {
+			Masked int `json:"valuesMasked"`
+		}
 	}
 	for id, args := range map[string][]string{
 		"admin-actions":      {"--purpose", "review: monthly"},
 		"device-inventory":   {"--purpose", "review: stocktaking", "--lang", "nl"},
+		"remote-actions":     {"--purpose", "review: monthly"},
 		"refused-collection": nil,
 		"compliance-status":  {"--purpose", "compliance-check"},
-		"leavers":            {"--purpose", "review"},
-		"data-access":        {"--purpose", "audit"},
 	} {
 		out := n.must("", append([]string{"report", id, "--output", "json"}, args...)...)
 		if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) == 0 || rep.Totals.Masked != 0 {
 			t.Errorf("report %s: %d rows, %d masked, %v", id, len(rep.Rows), rep.Totals.Masked, err)
 		}
+	}
+	out := n.must("", "report", "data-access", "--purpose", "audit", "--output", "json")
+	if err := json.Unmarshal([]byte(out), &rep); err != nil || len(rep.Rows) != 4 {
+		t.Errorf("the viewings of four reports: %d rows, %v", len(rep.Rows), err)
+	}
+	remote := n.must("", "report", "remote-actions", "--masked", "--output", "json")
+	if err := json.Unmarshal([]byte(remote), &rep); err != nil || len(rep.Rows) == 0 {
+		t.Fatalf("remote actions: %d rows, %v", len(rep.Rows), err)
+	}
+	out = n.must("", "report", "device-exposure", "--device", rep.Rows[0].ID, "--purpose",
+		"security-incident: lost on a train")
+	if !strings.Contains(out, "Op afstand gevraagd") {
+		t.Errorf("the exposure of a device that something was asked of: %s", out)
 	}
 	path := filepath.Join(t.TempDir(), "actions.csv")
 	if out := n.must("", "report", "admin-actions", "--masked", "--output", "html", "--lang", "nl"); !strings.Contains(

@@ -130,13 +130,21 @@ func (f *facts) checkActs(t testing.TB, ctx context.Context, p parts, tenant uui
 		if err != nil {
 			t.Fatal(err)
 		}
-		put(a.Seq, "%s %s", a.Report, a.Purpose)
+		put(a.Seq, "%s %s of %d persons", a.Report, a.Purpose, a.Persons)
 	}
 	for r, err := range p.views.Requests(ctx, tenant, asOf) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		put(r.Seq, "%s", r.Type)
+	}
+	begun, viewed := map[schemas.Stream]bool{}, map[schemas.Stream]int{} // viewings, and of how many persons
+	for _, d := range f.drafts {
+		for _, s := range d.Subjects {
+			if s.Role == "target" && d.Stream.Kind() == "access" {
+				viewed[d.Stream]++
+			}
+		}
 	}
 	for i, d := range f.drafts {
 		if d.Tenant != tenant {
@@ -172,7 +180,12 @@ func (f *facts) checkActs(t testing.TB, ctx context.Context, p parts, tenant uui
 			want[uint64(i)] = fmt.Sprintf("%s %s %s", text("refusal.rule"), text("refusal.category"),
 				text("refusal.count"))
 		case "access":
-			want[uint64(i)] = fmt.Sprintf("%s %s", text("access.report"), text("access.purpose"))
+			if begun[d.Stream] {
+				continue // one row a viewing
+			}
+			begun[d.Stream] = true
+			want[uint64(i)] = fmt.Sprintf("%s %s of %d persons", text("access.report"), text("access.purpose"),
+				viewed[d.Stream])
 		case "request", "subject":
 			want[uint64(i)] = d.Type.Name
 		}

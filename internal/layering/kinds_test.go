@@ -38,6 +38,8 @@ var mayName = map[string]map[string]string{
 	"projections/dsar":              {"device": "sections of their own", "adminaction": "sections of their own"},
 	"projections/report": {"device": "reports of their own", "adminaction": "reports of their own",
 		"account": "leavers"},
+	"projections/report/content": {"device": "words of its values", "adminaction": "words of its values",
+		"account": "what became of one"},
 	"schemas":             {"device": "a device has keys of its own"},
 	"schemas/schemastest": {"device": "test", "adminaction": "test"},
 }

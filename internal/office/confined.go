@@ -76,6 +76,24 @@ func (c confined) Devices(
 	})
 }
 
+func (c confined) DevicesAt(
+	ctx context.Context, tenant uuid.UUID, at []projections.DeviceAt, attributes ...string,
+) ([]projections.Device, error) {
+	if err := c.refuse(tenant); err != nil {
+		return nil, err
+	}
+	return c.Views.DevicesAt(ctx, tenant, at, attributes...)
+}
+
+func (c confined) ApplicationNames(
+	ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
+) (map[string]projections.ApplicationName, error) {
+	if err := c.refuse(tenant); err != nil {
+		return nil, err
+	}
+	return c.Views.ApplicationNames(ctx, tenant, ids, in, asOf)
+}
+
 func (c confined) DeviceHistory(
 	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
 	asOf projections.AsOf,

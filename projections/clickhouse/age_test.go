@@ -52,6 +52,12 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 			aliases = append(aliases, s[0].Alias)
 		}
 	}
+	var applications []string
+	for _, e := range events {
+		if id := text(e, "action.application-id"); id != "" {
+			applications = append(applications, string(id))
+		}
+	}
 	asOf := projections.AsOf{Seq: 1 << 60}
 	asOfSummer := projections.AsOf{Seq: 1 << 60, Time: time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC)}
 	spring := projections.Period{From: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
@@ -91,6 +97,21 @@ func TestWhatAnAnswerReadsDoesNotGrowWithTheLedger(t *testing.T) {
 		}},
 		{"the first actions", func() int {
 			return some(t, 20, db.AdminActions(ctx, tenant, projections.Period{}, projections.ActionFilter{}, asOf))
+		}},
+		{"devices at moments", func() int {
+			at := []projections.DeviceAt{{Stream: device, AsOf: asOf}, {Stream: device, AsOf: asOfSummer}}
+			found, err := db.DevicesAt(ctx, tenant, at, "device.name", "device.os-version")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(found[0].Values) + len(found[1].Values)
+		}},
+		{"names of applications", func() int {
+			names, err := db.ApplicationNames(ctx, tenant, applications, spring, asOf)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return len(names)
 		}},
 		{"refusals of a spring", func() int { return some(t, -1, db.Refusals(ctx, tenant, spring, nil, asOf)) }},
 		{"the first events", func() int { return some(t, 20, db.RawEvents(ctx, tenant, 1, 40)) }},

@@ -13,6 +13,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
 
@@ -31,6 +32,9 @@ type Config struct {
 	// with ErrStands; 30 s when zero
 	Patience time.Duration
 }
+
+// ErrStands is wrapped when ClickHouse answers nothing for as long as Config.Patience.
+var ErrStands = ask.ErrStands
 
 var nameForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
@@ -81,9 +85,9 @@ func (c Config) dial(database string) (driver.Conn, error) {
 type DB struct {
 	cfg      Config
 	conn     driver.Conn
+	asker    ask.Asker
 	database string
 	poll     time.Duration
-	patience time.Duration
 
 	described sync.Map // columns of definitions, by their text
 }
@@ -95,7 +99,8 @@ var (
 
 // newDB is the database that cfg names, whatever is in it.
 func newDB(cfg Config, conn driver.Conn) *DB {
-	return &DB{cfg: cfg, conn: conn, database: cfg.database(), poll: cfg.Poll, patience: cfg.patience()}
+	return &DB{cfg: cfg, conn: conn, asker: ask.Asker{Conn: conn, Addrs: cfg.Addrs, Patience: cfg.patience()},
+		database: cfg.database(), poll: cfg.Poll}
 }
 
 // Open connects to views that Migrate has made. It refuses a database whose migrations
@@ -113,7 +118,7 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		db.poll = 50 * time.Millisecond
 	}
 	if err := db.checkMigrations(ctx); err != nil {
-		return nil, errors.Join(db.stands(ctx, err), conn.Close())
+		return nil, errors.Join(db.asker.Stands(ctx, err), conn.Close())
 	}
 	return db, nil
 }

@@ -603,7 +603,7 @@ func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
 		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", name, db.stands(ctx, err))
+		return fmt.Errorf("write %s: %w", name, db.asker.Stands(ctx, err))
 	}
 	return nil
 }

@@ -111,6 +111,45 @@ func (m model) entities(
 	return out
 }
 
+// deviceAt returns the device as of its own moment, or as its first event has it that says any of
+// the attributes.
+func (m model) deviceAt(tenant uuid.UUID, d projections.DeviceAt, attributes []string) projections.Device {
+	wanted := func(p place) bool { return p.stream == d.Stream && slices.Contains(attributes, p.attribute) }
+	says := func(e chtest.Event, removals bool) bool {
+		return e.Stream == d.Stream && slices.ContainsFunc(e.Draft.Values, func(v schemas.Value) bool {
+			return slices.Contains(attributes, v.Attr.ID) && (removals || !v.Removed)
+		})
+	}
+	asOf := d.AsOf
+	if !slices.ContainsFunc(m.seen(tenant, asOf), func(e chtest.Event) bool { return says(e, true) }) {
+		asOf.Time = time.Time{}
+		for _, e := range m.seen(tenant, asOf) {
+			if says(e, false) {
+				m = model{e}
+				break
+			}
+		}
+	}
+	if found := m.devices(tenant, asOf, wanted); len(found) > 0 {
+		return found[0]
+	}
+	return projections.Device{Stream: d.Stream, Values: map[string][]projections.Held{}}
+}
+
+// applicationNames returns what the ids were last called.
+func (m model) applicationNames(tenant uuid.UUID, ids []string, in projections.Period,
+	a projections.AsOf) map[string]projections.ApplicationName {
+	out := map[string]projections.ApplicationName{}
+	for _, e := range m.seen(tenant, a) {
+		id, name := string(text(e, "action.application-id")), text(e, "action.application-name")
+		recorded := strings.HasPrefix(e.Type, "adminaction.recorded.")
+		if recorded && within(e, in) && slices.Contains(ids, id) && name != "" {
+			out[id] = projections.ApplicationName{Event: e.ID, Name: name}
+		}
+	}
+	return out
+}
+
 func (m model) tenant(tenant uuid.UUID, a projections.AsOf) map[string]projections.Held {
 	out := map[string]projections.Held{}
 	for at, h := range m.fold(tenant, a) {
@@ -269,9 +308,17 @@ func (m model) actions(tenant uuid.UUID, in projections.Period, f projections.Ac
 				}
 			}
 		}
+		called := slices.ContainsFunc([]projections.Text{a.Operation, a.ActivityType, a.DisplayName},
+			func(t projections.Text) bool {
+				_, sealed := t.Token()
+				return !sealed && slices.ContainsFunc(f.Operations, func(o string) bool {
+					return strings.Contains(strings.ToLower(string(t)), strings.ToLower(o))
+				})
+			})
 		creates := a.Verb == "assign" && slices.Contains(f.Verbs, "create") &&
 			strings.HasPrefix(strings.ToLower(string(a.Operation)), "create ")
 		if !asked(f.Verbs, a.Verb) && !creates || !asked(f.Categories, a.Category) || !asked(f.Results, a.Result) ||
+			!asked(f.Applications, a.ApplicationID) || len(f.Operations) > 0 && !called ||
 			len(f.Actors) > 0 && !slices.ContainsFunc(actors, func(x uuid.UUID) bool {
 				return slices.Contains(f.Actors, x)
 			}) ||

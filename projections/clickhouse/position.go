@@ -102,7 +102,7 @@ func (db *DB) SavePosition(ctx context.Context, projector string, p projections.
 func (db *DB) insertOne(ctx context.Context, table string, columns []column, values ...any) error {
 	batch, err := db.conn.PrepareBatch(insertContext(ctx, columns), insertStatement(table, columns))
 	if err != nil {
-		return db.stands(ctx, err)
+		return db.asker.Stands(ctx, err)
 	}
 	if err := batch.Append(values...); err != nil {
 		return errors.Join(err, batch.Close())

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -25,8 +26,9 @@ func into(f *projections.Fact, more ...any) []any {
 func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
-		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices})
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
+		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices, "operations": filter.Operations,
+		"applications": filter.Applications})
 	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
 		`, timed, recorded_at, source, correlation, actor, withheld, cut,
 		verb, operation, activity_type, display_name, component, category, result,
@@ -68,6 +70,14 @@ func narrowed(f projections.ActionFilter) (conditions string) {
 	}
 	if len(f.Results) > 0 {
 		conditions += " AND has({results:Array(String)}, result)"
+	}
+	if len(f.Operations) > 0 { // a token holds no word of the source
+		conditions += ` AND arrayExists(o -> o != '' AND NOT startsWith(o, '` + schemas.SealedPrefix + `')
+			AND multiSearchAnyCaseInsensitiveUTF8(o, {operations:Array(String)}),
+			[toString(operation), toString(activity_type), toString(display_name)])`
+	}
+	if len(f.Applications) > 0 {
+		conditions += " AND application_id IN {applications:Array(String)}"
 	}
 	// Whom and what an action concerns, later events of its stream may tell: as of a time, those
 	// that had occurred.
@@ -190,7 +200,7 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 // Refusals implements projections.Reader.
 func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
 	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"rules": rules})
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
 		FROM refusal WHERE tenant = {tenant:UUID}
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
@@ -203,14 +213,13 @@ func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Per
 // and its first one is read.
 func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AccessRun, error] {
-	p := periodParams(asOfParams(tenant, asOf), in).With(params{"reports": filter.Reports,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"reports": filter.Reports,
 		"officers": filter.Officers, "targets": filter.Persons})
 	const seen = ` WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
 		AND occurred_at <= {time:DateTime64(3, 'UTC')}`
 	question := "SELECT " + factColumns + `, officer_alias, report, purpose_code, purpose, filters, officer, named,
-		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named
-			FROM access` + seen + ` GROUP BY stream) AS run USING (stream)
-		WHERE tenant = {tenant:UUID} AND ledger_seq = began
+		sequence FROM access INNER JOIN (SELECT stream, min(ledger_seq) AS began, sum(persons) AS named FROM access` +
+		seen + ` GROUP BY stream) AS run USING (stream) WHERE tenant = {tenant:UUID} AND ledger_seq = began
 		AND (empty({reports:Array(String)}) OR has({reports:Array(String)}, report))
 		AND (empty({officers:Array(UUID)}) OR has({officers:Array(UUID)}, officer_alias))`
 	if len(filter.Persons) > 0 {
@@ -227,10 +236,10 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 // Requests implements projections.Reader.
 func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
-	p := asOfParams(tenant, asOf).With(params{"limit": pageRows})
-	return pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
+	p := ask.AsOf(tenant, asOf).With(params{"limit": pageRows})
+	return ask.Pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collect(paged(ctx), db, p,
+		out, err := collect(ask.Paged(ctx), db, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -283,7 +284,7 @@ func (db *DB) EventsByAliases(
 	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
 	return db.found(ctx, tenant, "events by aliases", func() ([]locator, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq, stream
+		return matching(ctx, db, ask.AsOf(tenant, asOf), aliases, `SELECT DISTINCT ledger_seq, stream
 			FROM event_subject WHERE tenant = {tenant:UUID} AND alias IN {keys:Array(UUID)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`)
 	})
@@ -301,7 +302,7 @@ func (db *DB) EventsByStreams(
 		names[i] = string(s)
 	}
 	return db.found(ctx, tenant, "events by streams", func() ([]locator, error) {
-		return matching(ctx, db, asOfParams(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
+		return matching(ctx, db, ask.AsOf(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
 			WHERE tenant = {tenant:UUID} AND stream IN {keys:Array(String)}
 			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned)
 	})
@@ -311,11 +312,11 @@ func (db *DB) EventsByStreams(
 func (db *DB) ofStream(
 	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
-	p := asOfParams(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
+	p := ask.AsOf(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
 	return func(yield func(projections.Event, error) bool) {
 		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
 			p["from"], bytes = from, 0
-			page, err := collectUntil(paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
+			page, err := collectUntil(ask.Paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
 				PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq >= {from:UInt64}
 				AND ledger_seq <= {seq:UInt64} WHERE occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+`
 				ORDER BY stream, ledger_seq LIMIT {limit:UInt64}`, readEvent, func(e projections.Event) (bool, bool) {
@@ -341,12 +342,12 @@ func (db *DB) ofStream(
 // RawEvents implements projections.Reader.
 func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
 	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
-	return db.raw(ctx, tenant, pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
+	return db.raw(ctx, tenant, ask.Pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
 		p["from"] = from
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collect(paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
+		at, err := collect(ask.Paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {
@@ -388,7 +389,7 @@ func (db *DB) raw(
 func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (projections.Counts, error) {
 	var c projections.Counts
 	var err error
-	p := asOfParams(tenant, asOf)
+	p := ask.AsOf(tenant, asOf)
 	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq),
 		min(occurred_at), max(occurred_at) FROM event_seq
 		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}

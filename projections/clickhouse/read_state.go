@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -61,15 +62,15 @@ const (
 // Without attributes: all, or all but the apps.
 func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
 	all bool, attributes ...string) ([]held, error) {
-	p := asOfParams(tenant, asOf).With(params{"first": first, "last": last})
+	p := ask.AsOf(tenant, asOf).With(params{"first": first, "last": last})
 	streams := " AND stream >= {first:String} AND stream <= {last:String}" + chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
-		out, err := collect(byKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)
+		out, err := collect(ask.ByKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)
 		if err != nil || !later(out, asOf) {
 			return out, err
 		}
 	}
-	return collect(byKey(ctx), db, p, "SELECT "+heldColumns+" FROM attribute_history WHERE tenant = {tenant:UUID}"+
+	return collect(ask.ByKey(ctx), db, p, "SELECT "+heldColumns+" FROM attribute_history WHERE tenant = {tenant:UUID}"+
 		streams+" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
 		inOrder+", ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
 }
@@ -123,8 +124,9 @@ func (db *DB) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf 
 func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after, before string, limit int,
 	attributes []string) (values []held, last string, err error) {
 	p := params{"tenant": tenant, "after": after, "before": before, "limit": limit}
-	values, err = collect(pagedByKey(ctx), db, p, ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
-		chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
+	values, err = collect(ask.PagedByKey(ctx), db, p,
+		ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
+			chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
 	if err != nil || len(values) < limit {
 		return values, "", err
 	}
@@ -208,7 +210,7 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
 func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
 	attributes []string,
 	asOf projections.AsOf) iter.Seq2[projections.Change, error] {
-	p := periodParams(params{}, in)
+	p := ask.Period(params{}, in)
 	from, to := p["from"].(time.Time), p["to"].(time.Time)
 	return func(yield func(projections.Change, error) bool) {
 		state := map[[2]string]*projections.Held{}

@@ -155,6 +155,47 @@ func TestAFilterAsOfATimeSeesNoLaterEvent(t *testing.T) {
 	}
 }
 
+// Each device is as of its own moment, whatever others there are: the latest where nothing is
+// newer, an earlier state, the first known, or none; and no other tenant's.
+func TestDevicesEachAsOfTheirOwnMoment(t *testing.T) {
+	seed := newSeed(t)
+	r := rand.New(rand.NewPCG(seed, 7))
+	db := chtest.Start(t)
+	l := chtest.NewLedger(seed, 2, 6)
+	m := model(l.Events(300))
+	load(t, db, m, r)
+	tenant, end := l.Tenants[0], uint64(len(m)-1)
+	attributes := []string{"device.name", "device.os-version", "device.app"}
+	for range 5 {
+		at := []projections.DeviceAt{{Stream: schemas.NewStream("device", uuid.New()),
+			AsOf: projections.AsOf{Seq: end}}, {Stream: l.Devices[l.Tenants[1]][0], AsOf: projections.AsOf{Seq: end}}}
+		for range 40 {
+			d := projections.DeviceAt{Stream: l.Devices[tenant][r.IntN(len(l.Devices[tenant]))],
+				AsOf: projections.AsOf{Seq: end - r.Uint64N(end)*uint64(r.IntN(2))}}
+			switch r.IntN(3) {
+			case 0:
+				d.AsOf.Time = occurred(m[r.IntN(len(m))])
+			case 1:
+				d.AsOf.Time = projections.MinTime // before it was first seen
+			}
+			at = append(at, d)
+		}
+		got, err := db.DevicesAt(t.Context(), tenant, at, attributes...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []projections.Device
+		for _, d := range at {
+			want = append(want, m.deviceAt(tenant, d, attributes))
+		}
+		same(t, "devices at moments", got, want)
+	}
+	many := make([]projections.DeviceAt, projections.MaxDevicesAt+1)
+	if _, err := db.DevicesAt(t.Context(), tenant, many); err == nil {
+		t.Error("more than MaxDevicesAt were answered")
+	}
+}
+
 func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *rand.Rand, tenant uuid.UUID,
 	asOf projections.AsOf, in projections.Period) {
 	t.Helper()
@@ -208,6 +249,28 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	f = projections.ActionFilter{Categories: []string{"device", "role"},
 		Results: []string{"success", "it's \\ \t\n a quote"}}
 	same(t, "actions by category", all(t, db.AdminActions(ctx, tenant, in, f, asOf)), m.actions(tenant, in, f, asOf))
+
+	ids := []string{"no id"}
+	f = projections.ActionFilter{Operations: []string{"IPE man", "action.oper"}}
+	for _, a := range m.actions(tenant, in, projections.ActionFilter{}, asOf) {
+		ids = append(ids, string(a.ApplicationID))
+		if a.ApplicationID != "" {
+			f.Applications = []string{string(a.ApplicationID)}
+		}
+		if o := string(a.Operation); len(o) > 6 && !schemas.IsSealed(o) {
+			f.Operations = append(f.Operations[:2], strings.ToUpper(o[2:6]))
+		}
+	}
+	same(t, "actions by operation and application", all(t, db.AdminActions(ctx, tenant, in, f, asOf)),
+		m.actions(tenant, in, f, asOf))
+	f.Applications = nil
+	same(t, "actions by operation", all(t, db.AdminActions(ctx, tenant, in, f, asOf)),
+		m.actions(tenant, in, f, asOf))
+	names, err := db.ApplicationNames(ctx, tenant, ids, in, asOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "names of applications", names, m.applicationNames(tenant, ids, in, asOf))
 
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
 	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),

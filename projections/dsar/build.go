@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -205,7 +206,7 @@ const firstOfAction = "adminaction.recorded."
 // What a portion of events has at most, unless it is one event.
 const (
 	portionEvents = 500
-	portionValues = report.OpenBatch
+	portionValues = content.OpenBatch
 )
 
 // collect hands over every event up to the sequence that names the person, or tells what an action

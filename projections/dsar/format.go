@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -118,7 +118,7 @@ func (w *writer) gathered(rows [][]cell) (out [][]cell) {
 	return out
 }
 
-func (w *writer) source(s string) string { return report.Word(w.l, "source", s) }
+func (w *writer) source(s string) string { return content.Word(w.l, "source", s) }
 
 // say is a text of the package's own.
 func (w *writer) say(key string, args ...words.Args) string { return w.l.Text("dsar."+key, args...) }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/dsar"
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -76,7 +76,7 @@ func TestAPackageHoldsFewTokens(t *testing.T) {
 	if err != nil || m.Values.Shown != 100_000 || w.opened != 100_000 {
 		t.Fatalf("%+v, %v", m, err)
 	}
-	if w.most > report.OpenBatch+5 {
+	if w.most > content.OpenBatch+5 {
 		t.Errorf("%d tokens were held at once", w.most)
 	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -75,7 +75,7 @@ type value struct {
 	element string
 	removed bool
 	ground  Ground // with v.State == document.Withheld
-	v       report.Value
+	v       content.Value
 	at      time.Time // observed
 }
 
@@ -102,7 +102,7 @@ func newDossier(c Config, p Person) *dossier {
 // judge takes a portion of the events: it decides of each value whether the person may see it, and
 // opens those. What it keeps of them is what is written, and no token.
 func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
-	var tokens report.Tokens
+	var tokens content.Tokens
 	type sealed struct {
 		x     *value
 		token projections.Sealed
@@ -125,7 +125,7 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 			}
 			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
 			if !v.Removed {
-				x.v = report.ValueOf(a.ID, projections.Text(v.Text), r.EventID)
+				x.v = content.ValueOf(a.ID, projections.Text(v.Text), r.EventID)
 			}
 			it.values = append(it.values, x)
 			if x.v.Token() == "" {
@@ -154,7 +154,7 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 			if d.c.Opener == nil {
 				continue
 			}
-			if tokens.Add(&s.x.v, s.token); tokens.Len() == report.OpenBatch {
+			if tokens.Add(&s.x.v, s.token); tokens.Len() == content.OpenBatch {
 				if err := tokens.Open(ctx, d.c.Opener); err != nil {
 					return err
 				}

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/text/collate"
 
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -391,12 +392,12 @@ func (w *writer) what(it *item) []string {
 		}
 		return out
 	}
-	verb := report.Word(w.l, "action.verb", it.text("action.verb"))
+	verb := content.Word(w.l, "action.verb", it.text("action.verb"))
 	op := it.text("action.operation")
 	if op == "" {
 		op = it.text("action.activity-type")
 	}
-	word := report.Word(w.l, "action.operation", op)
+	word := content.Word(w.l, "action.operation", op)
 	switch {
 	case op == "" && verb == "":
 		return []string{typeLabel(it, w.l)}
@@ -550,7 +551,7 @@ func (w *writer) requests() section {
 	for _, it := range newest(w, &t, string(Requests), w.of(Requests)) {
 		var details []string
 		if r := it.text("request.right"); r != "" {
-			details = append(details, sentence(report.Word(w.l, "request.right", r)))
+			details = append(details, sentence(content.Word(w.l, "request.right", r)))
 		}
 		for _, f := range []struct{ attr, text string }{{"request.received", "received"}, {"request.due", "due"}} {
 			if day, err := time.ParseInLocation(time.DateOnly, it.text(f.attr), w.d.c.Location); err == nil {
@@ -558,7 +559,7 @@ func (w *writer) requests() section {
 			}
 		}
 		if m := it.text("request.identity-method"); m != "" {
-			method := report.Word(w.l, "request.identity-method", m)
+			method := content.Word(w.l, "request.identity-method", m)
 			details = append(details, w.say("identified", words.Args{"method": method}))
 		}
 		t.Rows = append(t.Rows, []cell{w.moment(it.row.Occurred), rowHead(typeLabel(it, w.l)),
@@ -596,7 +597,7 @@ func (w *writer) views() section {
 func (w *writer) purpose(it *item) (out []line) {
 	code := it.text("access.purpose-code")
 	if code != "" {
-		out = plain(report.Word(w.l, "access.purpose-code", code))
+		out = plain(content.Word(w.l, "access.purpose-code", code))
 	}
 	if code == "" || code == "other" {
 		out = append(out, w.value(it, "access.purpose").Lines...)

@@ -2,12 +2,15 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
+
+	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -28,6 +31,7 @@ var adminActions = Definition{
 		{ID: "target", Type: document.Text, List: true},
 		{ID: "targetType", Type: document.Text, List: true, Machine: true},
 		{ID: "targetId", Type: document.Text, List: true, Machine: true},
+		{ID: "targetIntuneId", Type: document.Text, List: true, Machine: true},
 		{ID: "changes", Type: document.Changes, List: true},
 		{ID: "result", Type: document.Text},
 		{ID: "ip", Type: document.Text},
@@ -41,9 +45,14 @@ var adminActions = Definition{
 	Filters: []Filter{
 		{ID: "actor", check: isUUID, shown: somebody},
 		{ID: "verb", Attr: "action.verb"},
+		{ID: "operation"},
 		{ID: "category", Attr: "action.category"},
 		{ID: "result", Attr: "action.result"},
 		{ID: "device", devices: true},
+		{ID: "target", In: []string{"target"}},
+		{ID: "application", In: []string{"application", "applicationId"}, open: isGUID},
+		{ID: "ip", In: []string{"ip"}},
+		{ID: "text", In: []string{"target", "changes", "reason", "details"}, Whole: true},
 	},
 	rows: adminActionRows,
 }
@@ -57,27 +66,46 @@ func isUUID(s string) Code {
 	return ""
 }
 
+func isGUID(s string) bool { return uuid.Validate(s) == nil }
+func isName(s string) bool { return !isGUID(s) }
+
 // somebody stands for the aliases of a filter on a person, where what was typed is not shown.
 func somebody(l *words.Language, _ []string) string { return l.Text("filter.somebody") }
 
+// actionFilter is what a report's filters say of actions.
+func (q *question) actionFilter() (f projections.ActionFilter, err error) {
+	f = projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
+		Results:    q.filter["result"],
+		Operations: operationsCalled(q.lang, q.filter["operation"])}
+	if ids := q.filter["application"]; !slices.ContainsFunc(ids, isName) {
+		for _, id := range ids {
+			f.Applications = append(f.Applications, strings.ToLower(id))
+		}
+	}
+	if f.Actors, err = q.aliases("actor"); err != nil {
+		return f, err
+	}
+	for _, s := range q.filter["device"] {
+		st, err := deviceStream(s)
+		if err != nil {
+			return f, fmt.Errorf("filter device: %w", err)
+		}
+		f.Devices = append(f.Devices, st.UUID().String())
+	}
+	return f, nil
+}
+
+// targetAttributes are what a target of an action may be called by.
+var targetAttributes = []string{"device.name", "device.serial-number", "device.intune-id"}
+
 func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		f := projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
-			Results: q.filter["result"]}
-		var err error
-		if f.Actors, err = q.aliases("actor"); err != nil {
+		f, err := q.actionFilter()
+		if err != nil {
 			yield(Row{}, err)
 			return
 		}
-		for _, s := range q.filter["device"] {
-			st, err := deviceStream(s)
-			if err != nil {
-				yield(Row{}, fmt.Errorf("filter device: %w", err))
-				return
-			}
-			f.Devices = append(f.Devices, st.UUID().String())
-		}
-		for a, err := range q.reader.AdminActions(ctx, q.tenant, q.in, f, q.asOf) {
+		for a, err := range q.actions(ctx, f, targetAttributes, nil) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -89,71 +117,30 @@ func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	}
 }
 
-func adminActionRow(a projections.AdminAction) Row {
-	// What the first telling lacked, a later event may have supplied.
-	in := func(attr string, t projections.Text) Cell {
-		if t != "" {
-			return of(attr, t, a.EventID)
-		}
-		for _, s := range a.Supplied {
-			if s.Attribute == attr {
-				return of(attr, s.Value, s.Event)
-			}
-		}
-		return of(attr, "", a.EventID)
-	}
-	var targets, types, ids, changes Cell
-	for _, t := range a.Targets {
-		tells := append([]projections.Target{t}, t.Added...)
-		told := func(attr string, get func(projections.Target) projections.Text) Cell {
-			var all []Cell
-			for _, t := range tells {
-				all = append(all, of(attr, get(t), t.Event))
-			}
-			return first(all...)
-		}
-		kind := told("action.target-type", func(t projections.Target) projections.Text { return t.Type })
-		id := first(
-			told("action.target-id", func(t projections.Target) projections.Text { return t.ID }),
-			told("action.target-resource", func(t projections.Target) projections.Text { return t.Resource }),
-			told("action.target-device", func(t projections.Target) projections.Text { return t.Device }))
-		targets = append(targets, first(
-			told("action.target-name", func(t projections.Target) projections.Text { return t.Name }), id, kind)...)
-		types, ids = append(types, orNull(kind)...), append(ids, orNull(id)...)
-		for _, t := range tells {
+func adminActionRow(a action) Row {
+	var targets, types, ids, intune, changes Cell
+	for _, t := range a.targets {
+		targets = append(targets, first(t.name(), t.id(), t.kind())...)
+		types, ids = append(types, orNull(t.kind())...), append(ids, orNull(t.id())...)
+		intune = append(intune, orNull(t.was("device.intune-id"))...)
+		for _, t := range t.tells {
 			changes = append(changes, of("action.changes", t.Changes, t.Event)...)
 		}
 	}
 	var disputed Cell
 	for _, attr := range slices.Compact(slices.Sorted(slices.Values(a.Disputed))) {
-		disputed = append(disputed, named(nameOfAttribute, attr)...)
+		disputed = append(disputed, named(content.NameOfAttribute, attr)...)
 	}
 	return Row{
 		Key: a.EventID.String(), Seq: a.Seq, Recorded: a.Recorded,
 		Cells: cells(
-			instant(a.Occurred),
-			actorOf(in("action.actor-upn", a.ActorUPN), in("action.actor-name", a.ActorName),
-				in("action.actor-id", a.ActorID), in("action.application-name", a.ApplicationName),
-				in("action.application-id", a.ApplicationID)),
-			in("action.actor-type", a.ActorType), in("action.delegated", a.Delegated),
-			in("action.verb", a.Verb), first(in("action.operation", a.Operation),
-				in("action.activity-type", a.ActivityType), in("action.display-name", a.DisplayName)),
-			in("action.category", a.Category), targets, types, ids, changes, in("action.result", a.Result),
-			in("action.actor-ip", a.ActorIP),
-			first(in("action.application-name", a.ApplicationName), in("action.application-id", a.ApplicationID)),
-			in("action.application-id", a.ApplicationID), in("action.reason", a.Reason),
-			in("action.details", a.Details), disputed, sequence(a.Seq),
+			instant(a.Occurred), a.actor(),
+			a.in("action.actor-type", a.ActorType), a.in("action.delegated", a.Delegated),
+			a.in("action.verb", a.Verb), a.operation(), a.in("action.category", a.Category),
+			targets, types, ids, intune, changes,
+			a.in("action.result", a.Result), a.in("action.actor-ip", a.ActorIP), a.application(),
+			a.in("action.application-id", a.ApplicationID), a.in("action.reason", a.Reason),
+			a.in("action.details", a.Details), disputed, sequence(a.Seq),
 		),
 	}
 }
-
-// orNull keeps the place of a value that is missing, where lists stand side by side.
-func orNull(c Cell) Cell {
-	if len(c) == 0 {
-		return Cell{{JSON: json.RawMessage("null")}}
-	}
-	return c
-}
-
-// actorOf names who acted by the best name there is; an application acts under its own.
-func actorOf(upn, name, id, appName, appID Cell) Cell { return first(upn, name, id, appName, appID) }

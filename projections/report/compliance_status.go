@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -44,16 +45,13 @@ var complianceStatus = Definition{
 		{ID: "days", one: true, check: isCount},
 		{ID: "platform", held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
-		{ID: "state", Attr: ofCompliance, known: complianceStates},
+		{ID: "state", Attr: content.OfCompliance, known: complianceStates},
 	},
 	rows: complianceRows,
 }
 
-// ofCompliance is the vocabulary of states of compliance, with one for what no source told.
-const (
-	ofCompliance = "compliance"
-	unknownState = "unknown"
-)
+// unknownState is the state of compliance of a device of which no source told it.
+const unknownState = "unknown"
 
 // complianceStates are all but the one that complies.
 func complianceStates() []string {
@@ -102,7 +100,7 @@ func complianceRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 
 func complianceRow(d projections.Device, state projections.Held, told bool, days int) Row {
 	get := valuesOf(d)
-	is, since, passed := named(ofCompliance, unknownState), Cell(nil), Cell(nil)
+	is, since, passed := named(content.OfCompliance, unknownState), Cell(nil), Cell(nil)
 	if told {
 		is, since, passed = of(attrCompliance, state.Text, uuid.Nil), instant(state.Observed), whole(days)
 	}

@@ -2,11 +2,8 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/google/uuid"
@@ -90,33 +87,4 @@ func (q *question) aliases(filter string) (ids []uuid.UUID, err error) {
 		ids = append(ids, id)
 	}
 	return ids, nil
-}
-
-// filtersWord writes the filters of a report that was run, each by its title. Aliases of a
-// person stand for that person: nobody knows them.
-func filtersWord(l *words.Language, raw json.RawMessage) string {
-	var given map[string]any // a text, or true where what was sought is not kept
-	if json.Unmarshal(raw, &given) != nil {
-		return ""
-	}
-	var out []string
-	for _, id := range slices.Sorted(maps.Keys(given)) {
-		title, ok := l.Find("filter." + id)
-		if !ok {
-			title = id
-		}
-		value := fmt.Sprint(given[id])
-		switch ids := split(value); {
-		case given[id] == true:
-			value = l.Text("change.withheld")
-		case id != "device" && !slices.ContainsFunc(ids, func(s string) bool { return isUUID(s) != "" }):
-			value = somebody(l, ids)
-		case value == Set:
-			value = l.Text("value.yes")
-		case id == "device":
-			value = strings.ReplaceAll(value, "device-", "") // as reports show a device's id
-		}
-		out = append(out, title+": "+value)
-	}
-	return strings.Join(out, "; ")
 }

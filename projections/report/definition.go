@@ -10,7 +10,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -23,6 +25,9 @@ type Reader interface {
 	Devices(
 		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
 	) iter.Seq2[projections.Device, error]
+	DevicesAt(
+		ctx context.Context, tenant uuid.UUID, at []projections.DeviceAt, attributes ...string,
+	) ([]projections.Device, error)
 	DeviceHistory(
 		ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period, attributes []string,
 		asOf projections.AsOf,
@@ -44,6 +49,9 @@ type Reader interface {
 	EventsByAliases(
 		ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
 	) iter.Seq2[projections.Event, error]
+	ApplicationNames(
+		ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
+	) (map[string]projections.ApplicationName, error)
 	Refusals(
 		ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string, asOf projections.AsOf,
 	) iter.Seq2[projections.Refusal, error]
@@ -75,7 +83,8 @@ type Filter struct {
 	// Columns in which a value is looked for as text, upper and lower case alike. What is
 	// protected is searched for it, and nothing is where all is masked: such a filter is refused.
 	In    []string
-	Whole bool // is one value with the commas in it
+	Whole bool                    // is one value with the commas in it
+	open  func(value string) bool // beside In: the view is asked for such values, and nothing is searched
 
 	check func(string) Code // beside Attr: "" or what is wrong; nil: anything
 
@@ -84,7 +93,7 @@ type Filter struct {
 }
 
 // Set is the value of a filter that is given or not.
-const Set = "yes"
+const Set = content.Set
 
 // Title is what the filter is called.
 func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID) }
@@ -92,6 +101,24 @@ func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID
 // Help is what the filter takes.
 func (f Filter) Help(l *words.Language) string {
 	return l.Text("report." + f.report + ".filter." + f.ID)
+}
+
+// text is what the header says of the filter's values: what was typed, where that was looked up
+// and may be shown.
+func (f *Filter) text(l *words.Language, values []string, typed string, revealed bool) string {
+	switch {
+	case typed != "" && revealed:
+		return typed
+	case f.Flag:
+		return l.Text("value.yes")
+	case f.shown != nil:
+		return f.shown(l, values)
+	}
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = content.Word(l, f.Attr, v)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // Scope says which time a report is about.
@@ -114,13 +141,13 @@ type Definition struct {
 	Filters  []Filter
 
 	rows func(context.Context, *question) iter.Seq2[Row, error]
-	keep func(row Row, h Header) bool // of rows that were looked into; nil: all
+	keep func(row Row, h heading.Header) bool // of rows that were looked into; nil: all
 }
 
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
-	out := []Definition{adminActions, deviceInventory, deviceHistory, personOverview, complianceStatus, leavers,
-		refusedCollection, dataAccess, requestRegister}
+	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview, complianceStatus,
+		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister}
 	for i, d := range out {
 		out[i].Filters = slices.Clone(d.Filters)
 		for k := range out[i].Filters {
@@ -146,6 +173,11 @@ func Find(id string) (*Definition, bool) {
 	return nil, false
 }
 
+// sought reports whether values are looked for as text in what rows say.
+func (f *Filter) sought(values []string) bool {
+	return len(f.In) > 0 && (f.open == nil || slices.ContainsFunc(values, func(v string) bool { return !f.open(v) }))
+}
+
 // Filter returns the definition's filter of that id.
 func (d *Definition) Filter(id string) (*Filter, bool) {
 	for i := range d.Filters {
@@ -163,6 +195,7 @@ type question struct {
 	in     projections.Period
 	asOf   projections.AsOf
 	filter map[string][]string // a filter's values, canonical
+	lang   *words.Language
 	made   time.Time
 	zone   *time.Location
 	owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
@@ -240,8 +273,5 @@ type Row struct {
 	Recorded time.Time // zero where the view does not say
 	Cells    []Cell    // as many as columns
 }
-
-// Cell is what stands in one column of a row: nothing, one value, or a list.
-type Cell []Value
 
 func cells(vs ...Cell) []Cell { return vs }

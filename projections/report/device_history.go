@@ -11,7 +11,9 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -42,8 +44,8 @@ var deviceHistory = Definition{
 
 // tellsAChange leaves out what reads the same before and after: a time that differs by less than a
 // second, a value that was sealed anew, nothing and an empty text. All of it is there with "all".
-func tellsAChange(row Row, h Header) bool {
-	if h.given("all") {
+func tellsAChange(row Row, h heading.Header) bool {
+	if h.Given("all") {
 		return true
 	}
 	const columnOld, columnNew = 2, 3
@@ -66,24 +68,10 @@ func isAttribute(s string) Code {
 func attributeNames(l *words.Language, ids []string) string {
 	names := make([]string, len(ids))
 	for i, id := range ids {
-		names[i] = attributeName(l, id)
+		names[i] = content.AttributeName(l, id)
 	}
 	return strings.Join(names, ", ")
 }
-
-func attributeName(l *words.Language, id string) string {
-	return schemas.Label("attribute." + id).Of(l)
-}
-
-// Attributes whose value is a name in the catalogue, written in the language: what
-// changed, and by which kind of event.
-const (
-	nameOfAttribute = "attribute"
-	nameOfType      = "type"
-	nameOfSource    = "source"
-)
-
-func named(kind, id string) Cell { return Cell{{Attr: kind, JSON: schemas.JSON(id)}} }
 
 func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
@@ -148,13 +136,13 @@ func (h *history) rows(of []projections.Change) (rows []Row, err error) {
 	row := func(key string, attribute Cell, old, now Cell) {
 		rows = append(rows, Row{
 			Key: fmt.Sprintf("%s/%s", first.EventID, key), Seq: first.Seq, Recorded: first.Recorded,
-			Cells: cells(instant(first.Occurred), attribute, old, now, named(nameOfSource, first.Source),
-				named(nameOfType, first.Type), slices.Clone(actor), sequence(first.Seq)),
+			Cells: cells(instant(first.Occurred), attribute, old, now, named(content.NameOfSource, first.Source),
+				named(content.NameOfType, first.Type), slices.Clone(actor), sequence(first.Seq)),
 		})
 	}
 	if !h.all && strings.HasPrefix(first.Type, "device.enrolled.") {
-		values := counted(firstSeen, map[string]int{"values": len(of)})
-		row(firstSeen, named(nameOfAttribute, firstSeen), nil, values)
+		values := counted(content.FirstSeen, map[string]int{"values": len(of)})
+		row(content.FirstSeen, named(content.NameOfAttribute, content.FirstSeen), nil, values)
 		return rows, nil
 	}
 	apps := map[string]int{}
@@ -168,22 +156,16 @@ func (h *history) rows(of []projections.Change) (rows []Row, err error) {
 			apps[whatBecame(c)]++
 			continue
 		}
-		row(c.Attribute+"/"+c.Element, named(nameOfAttribute, c.Attribute), held(c.Attribute, c.Old, uuid.Nil),
+		row(c.Attribute+"/"+c.Element, named(content.NameOfAttribute, c.Attribute), held(c.Attribute, c.Old, uuid.Nil),
 			held(c.Attribute, c.New, c.EventID))
 	}
 	if len(apps) > 0 {
-		row(attributeApp, named(nameOfAttribute, appsChanged), nil, counted(appsChanged, apps))
+		row(attributeApp, named(content.NameOfAttribute, content.AppsChanged), nil, counted(content.AppsChanged, apps))
 	}
 	return rows, nil
 }
 
-// What a history says by one row: that a device was first seen, and that its apps changed. Each is
-// named like an attribute; its words are the texts "history.<name>.…".
-const (
-	firstSeen    = "first-seen"
-	appsChanged  = "apps-changed"
-	attributeApp = "device.app"
-)
+const attributeApp = "device.app"
 
 // whatBecame says what a change did to an entry of a list.
 func whatBecame(c projections.Change) string {
@@ -256,7 +238,7 @@ func (c *causes) find(event uuid.UUID) (Cell, error) {
 			have[v.Attr.ID] = projections.Text(v.Text())
 		}
 		in := func(attr string) Cell { return of(attr, have[attr], event) }
-		return actorOf(in("action.actor-upn"), in("action.actor-name"), in("action.actor-id"),
+		return first(in("action.actor-upn"), in("action.actor-name"), in("action.actor-id"),
 			in("action.application-name"), in("action.application-id")), nil
 	}
 	return nil, nil

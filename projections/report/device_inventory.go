@@ -146,12 +146,3 @@ func newest(d projections.Device) (seq uint64) {
 	}
 	return seq
 }
-
-// joined puts values that people read as one ("Apple", "iPhone 16") into one cell.
-func joined(cs ...Cell) Cell {
-	var out Cell
-	for _, c := range cs {
-		out = append(out, c...)
-	}
-	return out
-}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -84,9 +85,9 @@ func eachName(
 	var devices []string
 	var names []Value
 	flush := func() error {
-		var tokens Tokens
+		var tokens content.Tokens
 		for i := range names {
-			if names[i].token == "" {
+			if names[i].Token() == "" {
 				continue
 			}
 			if s, genuine := tokens.Parse(&names[i]); genuine {
@@ -112,10 +113,11 @@ func eachName(
 		}
 		for _, attr := range foundBy {
 			if h, ok := d.Get(attr); ok {
-				devices, names = append(devices, string(d.Stream)), append(names, ValueOf(attr, h.Text, uuid.Nil))
+				devices = append(devices, string(d.Stream))
+				names = append(names, content.ValueOf(attr, h.Text, uuid.Nil))
 			}
 		}
-		if len(names) >= mostTimes*OpenBatch {
+		if len(names) >= mostTimes*content.OpenBatch {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -67,7 +68,7 @@ func (m *many) Search(ctx context.Context, tokens []projections.Sealed) ([]proje
 // However many rows a report has, few are held: one portion that is written, one that is opened,
 // one that is read and one that is begun.
 func TestAReportHoldsFewOfItsRows(t *testing.T) {
-	const each, portion = 4, 4 * report.OpenBatch / 4
+	const each, portion = 4, 4 * content.OpenBatch / 4
 	for _, form := range []string{"json", "csv", "html"} {
 		m := &many{actions: 12 * portion}
 		rep, err := report.Run(t.Context(), m, m, request("admin-actions", "en"))
@@ -120,7 +121,7 @@ func BenchmarkWriting(b *testing.B) {
 // to the ledger, and whoever takes its first row only had few opened.
 func TestPortionsGrow(t *testing.T) {
 	const each, calls = 4, 10
-	m := &many{actions: calls * 4 * report.OpenBatch / each}
+	m := &many{actions: calls * 4 * content.OpenBatch / each}
 	rep, err := report.Run(t.Context(), m, m, request("admin-actions", "en"))
 	if err != nil {
 		t.Fatal(err)
@@ -143,7 +144,7 @@ func TestPortionsGrow(t *testing.T) {
 		}
 		break
 	}
-	if n := m.opened.Load(); n > 2*report.OpenBatch {
+	if n := m.opened.Load(); n > 2*content.OpenBatch {
 		t.Errorf("%d values are opened for whoever takes one row", n)
 	}
 }

@@ -15,12 +15,13 @@ import (
 // told are what a report repeats of the story, of the request, and the ids of what was asked.
 var told = []string{
 	// the request, and the report's id
-	"admin-actions", "device-inventory", "device-history", "refused-collection", "requests", "data-access",
-	"compliance-status", "leavers", "person-overview", "Voorbeeld B.V.", "incident",
+	"admin-actions", "device-inventory", "device-history", "remote-actions", "device-exposure", "refused-collection",
+	"requests", "data-access", "compliance-status", "leavers", "person-overview", "Voorbeeld B.V.", "incident",
 	"officer@example.test", "Europe/Paris", "UTC",
 	// values that are names, or that have no word
 	"anna@example.test", "fatima@example.test", "iPhone of Fatima", "Intune portal", "lost on the train",
 	`Wi-Fi "guests"`, "guest", "ssid", "psk", "hidden", "Apple", "iPhone", "MacBook Pro", "macOS", "iOS", "MAC-0042",
+	"WIPE", "192.0.2", "train",
 	`=HYPERLINK("http://evil")`, "SERIAL", "Worn phone", "Tablet of the shop",
 	"bob@example.test", "answered@example.test", "overdue@example.test", "gone@example.test", "waits@example.test",
 	"false", "true", "ios",

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
 
@@ -27,7 +28,7 @@ var leavers = Definition{
 		{ID: "device", Type: document.Text},
 		{ID: "serial", Type: document.Text},
 		{ID: "ownership", Type: document.Text},
-		{ID: "action", Type: document.Text},
+		{ID: "lastAsked", Type: document.Text},
 		{ID: "asked", Type: document.Instant},
 		{ID: "result", Type: document.Text},
 		{ID: "state", Type: document.Text},
@@ -54,9 +55,8 @@ var (
 
 const attrManagement = "device.management-state"
 
-// ofAccount is the vocabulary of what became of a leaver's account.
+// What became of a leaver's account.
 const (
-	ofAccount       = "account"
 	accountDisabled = "disabled"
 	accountDeleted  = "deleted"
 )
@@ -256,7 +256,7 @@ func leaverRow(q *question, d projections.Device, l *leaver, a farewell) Row {
 	}
 	var account, days Cell
 	if row.how != "" {
-		account = named(ofAccount, row.how)
+		account = named(content.OfAccount, row.how)
 	}
 	from, until := row.left, q.moment()
 	if from.IsZero() {

@@ -1,18 +1,16 @@
 package report
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"iter"
 	"slices"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
-	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // personOverview: every event that names a person, and as what.
@@ -32,13 +30,10 @@ var personOverview = Definition{
 	},
 	Filters: []Filter{
 		{ID: "person", Required: true, check: isUUID, shown: somebody},
-		{ID: "role", Attr: ofRole, known: roles},
+		{ID: "role", Attr: content.OfRole, known: roles},
 	},
 	rows: personRows,
 }
-
-// ofRole is the vocabulary of roles in which events name persons.
-const ofRole = "role"
 
 // roles are those that the catalogue has.
 func roles() (out []string) {
@@ -53,6 +48,17 @@ func roles() (out []string) {
 	return out
 }
 
+// eventsAtOnce is how many events are held while the view is asked what their devices were called.
+const eventsAtOnce = 200
+
+// mention is an event that names the person.
+type mention struct {
+	projections.Event
+	as     []string       // in which roles
+	device schemas.Stream // that it is about, "" for none
+	name   Cell           // what that was called then
+}
+
 func personRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		aliases, err := q.aliases("person")
@@ -60,51 +66,78 @@ func personRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			yield(Row{}, err)
 			return
 		}
-		names := deviceNames{ctx: ctx, q: q, known: map[schemas.Stream][]projections.Change{}}
+		var page []mention
+		flush := func() bool {
+			if err := q.nameDevices(ctx, page); err != nil {
+				yield(Row{}, err)
+				return false
+			}
+			for _, m := range page {
+				if !yield(m.row(), nil) {
+					return false
+				}
+			}
+			page = page[:0]
+			return true
+		}
 		for e, err := range q.reader.EventsByAliases(ctx, q.tenant, aliases, q.asOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
 			}
-			var as []string
+			m := mention{Event: e}
 			for _, s := range e.Subjects {
 				asked := slices.Contains(aliases, s.Alias) && among(q.filter["role"], s.Role)
-				if asked && !slices.Contains(as, s.Role) {
-					as = append(as, s.Role)
+				if asked && !slices.Contains(m.as, s.Role) {
+					m.as = append(m.as, s.Role)
 				}
 			}
-			if len(as) == 0 || !q.in.Has(e.Occurred) {
+			if len(m.as) == 0 || !q.in.Has(e.Occurred) {
 				continue
 			}
-			row, err := personRow(e, as, &names)
-			if !yield(row, err) || err != nil {
+			m.device, m.name = concerned(e)
+			if page = append(page, m); len(page) == eventsAtOnce && !flush() {
 				return
 			}
 		}
+		flush()
 	}
 }
 
-func personRow(e projections.Event, as []string, names *deviceNames) (Row, error) {
-	var role, id Cell
-	for _, r := range as {
-		role = append(role, named(ofRole, r)...)
-	}
-	stream, device := concerned(e)
-	if stream != "" {
-		id = text(stream.UUID().String())
-		if len(device) == 0 {
-			var err error
-			if device, err = names.at(stream, e); err != nil {
-				return Row{}, fmt.Errorf("name of a device: %w", err)
-			}
+// nameDevices fills in what devices were called then, where the events do not say it.
+func (q *question) nameDevices(ctx context.Context, page []mention) error {
+	var at []projections.DeviceAt
+	var unnamed []*mention
+	for i := range page {
+		if m := &page[i]; m.device != "" && len(m.name) == 0 {
+			asOf := projections.AsOf{Seq: q.asOf.Seq, Time: m.Occurred}
+			at, unnamed = append(at, projections.DeviceAt{Stream: m.device, AsOf: asOf}), append(unnamed, m)
 		}
-		device = first(device, id)
+	}
+	if len(at) == 0 {
+		return nil
+	}
+	devices, err := q.reader.DevicesAt(ctx, q.tenant, at, targetAttributes...)
+	for i, d := range devices {
+		get := valuesOf(d)
+		unnamed[i].name = first(get("device.name"), get("device.serial-number"), get("device.intune-id"))
+	}
+	return err
+}
+
+func (m *mention) row() Row {
+	var role, id Cell
+	for _, r := range m.as {
+		role = append(role, named(content.OfRole, r)...)
+	}
+	if m.device != "" {
+		id = text(m.device.UUID().String())
 	}
 	return Row{
-		Key: e.EventID.String(), Seq: e.Seq, Recorded: e.Recorded,
-		Cells: cells(instant(e.Occurred), role, named(nameOfType, e.Type), leading(e), device, id,
-			named(nameOfSource, e.Source), text(e.EventID.String()), sequence(e.Seq)),
-	}, nil
+		Key: m.EventID.String(), Seq: m.Seq, Recorded: m.Recorded,
+		Cells: cells(instant(m.Occurred), role, named(content.NameOfType, m.Type), leading(m.Event),
+			first(m.name, id), id, named(content.NameOfSource, m.Source), text(m.EventID.String()), sequence(m.Seq)),
+	}
 }
 
 // concerned returns the device that an event is about, "" for none, and its name where the event
@@ -130,13 +163,6 @@ func concerned(e projections.Event) (device schemas.Stream, name Cell) {
 	}
 	return "", nil
 }
-
-// ofLeading is what leads an event: an object of open values by attribute, in the order in which
-// people tell events of the type apart; and what else the event tells of, where nothing leads it.
-const ofLeading = "leading"
-
-// tellsOf is the member that names attributes whose values do not lead the event.
-const tellsOf = "attributes"
 
 // leading are the open values that tell an event from others of its type: all that stand open
 // where the type does not say which. Without any, they are the names of what the event tells of.
@@ -170,72 +196,15 @@ func leading(e projections.Event) Cell {
 		if !ok || attr == "action.target-device" || attr == "action.verb" && operation {
 			continue // a device has a column of its own, and an operation says its verb
 		}
-		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(attr), openJSON(attr, value)))
+		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(attr), content.OpenJSON(attr, value)))
 	}
-	if len(members) == 0 && len(others) > 0 {
-		members = append(members, fmt.Sprintf("%s:%s", schemas.JSON(tellsOf), schemas.JSON(others)))
+	if len(members) == 0 {
+		for _, attr := range others {
+			members = append(members, fmt.Sprintf("%s:null", schemas.JSON(attr)))
+		}
 	}
 	if len(members) == 0 {
 		return nil
 	}
-	return Cell{{Attr: ofLeading, Type: document.Object, JSON: []byte("{" + strings.Join(members, ",") + "}")}}
-}
-
-// leadingWord writes what leads an event: each value by its word, behind what it is.
-func leadingWord(l *words.Language, raw json.RawMessage) string {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	var out []string
-	for _, err := d.Token(); err == nil && d.More(); {
-		attr, err := d.Token()
-		var value json.RawMessage
-		if err != nil || d.Decode(&value) != nil {
-			return ""
-		}
-		var others []string
-		id, _ := attr.(string)
-		if id == tellsOf && json.Unmarshal(value, &others) == nil {
-			out = append(out, attributeNames(l, others))
-			continue
-		}
-		v := Value{Attr: id, Type: typeOf(id), JSON: value}
-		out = append(out, attributeName(l, id)+": "+v.People(l, l.Location()))
-	}
-	return strings.Join(out, "; ")
-}
-
-// deviceNames are what devices were called when events happened to them.
-type deviceNames struct {
-	ctx   context.Context
-	q     *question
-	known map[schemas.Stream][]projections.Change // the names that each device had
-}
-
-// maxNamed bounds the devices whose names are remembered.
-const maxNamed = 10_000
-
-// at is what a device was called at an event, as far as it had been told.
-func (n *deviceNames) at(device schemas.Stream, e projections.Event) (Cell, error) {
-	names, ok := n.known[device]
-	if !ok {
-		for c, err := range n.q.reader.DeviceHistory(n.ctx, n.q.tenant, device, projections.Period{},
-			[]string{"device.name"}, n.q.asOf) {
-			if err != nil {
-				return nil, err
-			}
-			if c.New != nil {
-				names = append(names, c)
-			}
-		}
-		if len(n.known) >= maxNamed {
-			clear(n.known)
-		}
-		n.known[device] = names
-	}
-	var name Cell
-	for _, c := range names {
-		if name == nil || c.Seq <= e.Seq {
-			name = held("device.name", c.New, c.EventID)
-		}
-	}
-	return name, nil
+	return Cell{{Attr: content.OfLeading, Type: document.Object, JSON: []byte("{" + strings.Join(members, ",") + "}")}}
 }

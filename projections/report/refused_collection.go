@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -52,7 +53,8 @@ func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 		for _, r := range rows {
 			row := Row{Key: r.EventID.String(), Seq: r.Seq,
 				Cells: cells(instant(r.Occurred), of("refusal.rule", projections.Text(r.Rule), r.EventID),
-					of("refusal.category", projections.Text(r.Category), r.EventID), named(nameOfSource, r.Source),
+					of("refusal.category", projections.Text(r.Category), r.EventID),
+					named(content.NameOfSource, r.Source),
 					number(r.Count), sequence(r.Seq))}
 			if !yield(row, nil) {
 				return

@@ -18,7 +18,9 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -62,6 +64,19 @@ func theReports(lang string) map[string]report.Request {
 	out["admin-actions"] = r
 	r.Reveal, r.Filters = false, map[string]string{"category": "device", "result": "success"}
 	out["admin-actions-masked"] = r
+	r = request("admin-actions", lang)
+	r.Filters = map[string]string{"operation": "WIPE", "ip": "192.0.2", "text": "train"}
+	out["admin-actions-found"] = r
+	r = request("remote-actions", lang)
+	r.From, r.To = at("2026-10-01T00:00:00+02:00"), at("2026-12-01T00:00:00+01:00")
+	out["remote-actions"] = r
+	r.Reveal, r.Filters = false, map[string]string{"device": string(phone), "ownership": "personal"}
+	out["remote-actions-masked"] = r
+	r = request("device-exposure", lang)
+	r.Filters = map[string]string{"device": string(phone)}
+	out["device-exposure"] = r
+	r.Filters, r.AsOf = map[string]string{"device": string(mac)}, at("2026-10-19T00:00:00Z")
+	out["device-exposure-then"] = r
 	out["device-inventory"] = request("device-inventory", lang)
 	r = request("device-inventory", lang)
 	r.AsOf, r.Filters = at("2026-10-19T00:00:00Z"), map[string]string{"platform": "ios", "ownership": "byod"}
@@ -207,7 +222,7 @@ func TestMaskingWithoutAnOpener(t *testing.T) {
 // other value is shown, and the report says how many are not genuine.
 func TestAValueThatIsNotGenuineTakesOneCell(t *testing.T) {
 	whole, s := theStory(t), theStory(t)
-	table := func(s *chtest.Story) (string, report.Totals) {
+	table := func(s *chtest.Story) (string, heading.Totals) {
 		rep, err := report.Run(t.Context(), s.Load(), s, request("admin-actions", "en"))
 		if err != nil {
 			t.Fatal(err)
@@ -266,8 +281,8 @@ func TestATokenOutOfPlaceIsNotOpened(t *testing.T) {
 		"cut short":            {"action.actor-ip", token[:len(token)-3], header.Event, document.NotGenuine},
 	} {
 		s.Calls = nil
-		v := report.ValueOf(c.attr, projections.Text(c.token), c.event)
-		var tokens report.Tokens
+		v := content.ValueOf(c.attr, projections.Text(c.token), c.event)
+		var tokens content.Tokens
 		if sealed, genuine := tokens.Parse(&v); genuine {
 			tokens.Add(&v, sealed)
 		}
@@ -293,7 +308,7 @@ func TestASampleCanBeRepeated(t *testing.T) {
 			val{Attr: "action.application-name", V: "portal", Alias: anna})
 	}
 	db := s.Load()
-	run := func(sample int, seed uint64) (string, report.Totals) {
+	run := func(sample int, seed uint64) (string, heading.Totals) {
 		r := request("admin-actions", "en")
 		r.Sample, r.Seed = sample, seed
 		rep, err := report.Run(t.Context(), db, s, r)
@@ -314,8 +329,8 @@ func TestASampleCanBeRepeated(t *testing.T) {
 	if tot.Rows != n || tot.Population != n {
 		t.Errorf("%d rows of %d, want %d", tot.Rows, tot.Population, n)
 	}
-	if len(s.Calls) != 2 || s.Calls[0]+s.Calls[1] != 4*n || s.Calls[0] > report.OpenBatch {
-		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.Calls, report.OpenBatch)
+	if len(s.Calls) != 2 || s.Calls[0]+s.Calls[1] != 4*n || s.Calls[0] > content.OpenBatch {
+		t.Errorf("%d tokens were opened in calls of %v, want batches of at most %d", 4*n, s.Calls, content.OpenBatch)
 	}
 	s.Calls = nil
 	a, tot := run(10, 7)
@@ -394,7 +409,7 @@ func TestEmptyViews(t *testing.T) {
 	for _, d := range report.Definitions() {
 		r := request(d.ID, "nl")
 		switch d.ID {
-		case "device-history":
+		case "device-history", "device-exposure":
 			r.Filters = map[string]string{"device": string(phone)}
 		case "person-overview":
 			r.Filters = map[string]string{"person": fatima.String()}
@@ -441,7 +456,7 @@ func TestMachineCSVIsExact(t *testing.T) {
 // bounded.
 func TestLittleIsOpenedForNobody(t *testing.T) {
 	s := chtest.NewStory(t)
-	for i := range 5 * report.OpenBatch / 4 {
+	for i := range 5 * content.OpenBatch / 4 {
 		s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id(fmt.Sprint("action", i))),
 			"2026-03-10T09:00:00Z", "", nil, val{Attr: "action.verb", V: "assign"},
 			val{Attr: "action.actor-upn", V: "a@example.test", Alias: anna},
@@ -460,7 +475,7 @@ func TestLittleIsOpenedForNobody(t *testing.T) {
 		}
 		break
 	}
-	if n := len(s.Calls); n < 1 || n > 2 || slices.Max(s.Calls) > report.OpenBatch {
+	if n := len(s.Calls); n < 1 || n > 2 || slices.Max(s.Calls) > content.OpenBatch {
 		t.Errorf("for one row, tokens were opened in calls of %v", s.Calls)
 	}
 }

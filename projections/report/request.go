@@ -117,7 +117,7 @@ func (r Request) Validate() error {
 			fail(Problem{Field: id, Filter: true, Code: NotHere, Known: ids})
 			continue
 		}
-		if len(f.In) > 0 && d.Personal && !r.Reveal {
+		if f.sought(split(r.Filters[id])) && d.Personal && !r.Reveal {
 			fail(Problem{Field: id, Filter: true, Code: Masked})
 		} else if vs, err := f.values(r.Filters[id]); err != nil {
 			errs = append(errs, err)
@@ -158,7 +158,8 @@ func (r Request) Sought(filter string) bool {
 		return false
 	}
 	f, ok := d.Filter(filter)
-	return ok && (len(f.In) > 0 || f.devices && slices.ContainsFunc(split(r.Filters[filter]), isNoStream))
+	values := split(r.Filters[filter])
+	return ok && (f.sought(values) || f.devices && slices.ContainsFunc(values, isNoStream))
 }
 
 // Check asks the views whether they have what the request names, and joins every *Problem: a

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -32,14 +33,11 @@ var requestRegister = Definition{
 	},
 	Filters: []Filter{
 		{ID: "right", Attr: "request.right"},
-		{ID: "state", Attr: ofRequestState, known: func() []string { return requestStates }},
+		{ID: "state", Attr: content.OfRequestState, known: func() []string { return requestStates }},
 		{ID: "open", Flag: true},
 	},
 	rows: requestRows,
 }
-
-// ofRequestState is the vocabulary of how far a request is.
-const ofRequestState = "request-state"
 
 // requestStates are how far a request can be, in that order.
 var requestStates = []string{stateReceived, statePackaged, stateOrdered, stateErased}
@@ -143,7 +141,7 @@ func (s *standing) row(q *question) Row {
 			text(s.opened.Stream.UUID().String()), in("request.right", s.opened.Right),
 			in("request.subject", s.opened.Subject), in("request.identity-method", s.opened.IdentityMethod),
 			in("request.received", s.opened.Received), in("request.due", s.opened.Due), left,
-			named(ofRequestState, s.state), instant(s.answered), s.ground, files,
+			named(content.OfRequestState, s.state), instant(s.answered), s.ground, files,
 			of("request.package", s.packaged.Package, s.packaged.EventID), sequence(s.seq),
 		),
 	}

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -35,62 +35,15 @@ const (
 	mostTimes = 4
 )
 
-// Header states what a report is of. It is complete before the first row.
-type Header struct {
-	Report       string
-	Title        string
-	Tenant       uuid.UUID
-	TenantName   string
-	Scope        Scope
-	From, To     time.Time // OverPeriod; zero ends are open
-	Moment       time.Time // AtMoment; zero: the state at Sequence, whenever its parts occurred
-	Location     *time.Location
-	Language     *words.Language
-	Filters      []Given
-	Purpose      string // as request has it, PurposeWords alike
-	PurposeWords string
-	By           string
-	Made         time.Time
-	Empty        bool   // the views hold nothing yet, Sequence means nothing
-	Sequence     uint64 // the ledger sequence that it was computed at
-	Checkpoint   string // signed checkpoint that covers Sequence; "" where there is none
-	Personal     bool   // the report has protected values
-	Revealed     bool   // they were asked for
-	Sample       int    // rows drawn; 0: all rows
-	Seed         uint64
-}
-
-// Given is a filter as it was given.
-type Given struct {
-	Filter Filter
-	Values []string
-	Typed  string // as people typed it, where Values are what it was found to be
-}
-
-// Totals are known after the last row.
-type Totals struct {
-	Rows       uint64 // written
-	Population uint64 // that a sample was drawn from; equal to Rows without one
-	Masked     uint64 // values not shown because nobody asked or may see them
-	Erased     uint64
-	Expired    uint64
-	Lost       uint64
-	NotGenuine uint64 // values that were not sealed for the place in which they stand
-
-	// Rows recorded later than LateAfter after the end of what is covered; nil: the report has no
-	// such end.
-	Late *uint64
-}
-
 // Report is a report that can be read once, as a Document or by ranging over Rows.
 type Report struct {
-	Header  Header
+	Header  heading.Header
 	Columns []Column
 	def     *Definition
 	opener  projections.Searcher
 	rows    iter.Seq2[Row, error]
 	lateAt  time.Time // rows recorded after it are late; zero: none can be
-	totals  Totals
+	totals  heading.Totals
 	read    bool
 	done    bool
 }
@@ -126,12 +79,12 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	}
 	q := &question{
 		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
-		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{},
+		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{}, lang: l,
 		made: r.Now, zone: r.Location, owners: r.Owners,
 	}
 	rep := &Report{
-		Header: Header{
-			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Scope: d.Scope,
+		Header: heading.Header{
+			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Over: d.Scope == OverPeriod,
 			From: r.From, To: r.To, Moment: r.AsOf, Location: r.Location, Language: l, Purpose: r.Purpose,
 			PurposeWords: r.PurposeWords, By: r.By, Made: r.Now, Empty: !any, Sequence: seq,
 			Checkpoint: r.Checkpoint, Personal: d.Personal,
@@ -155,7 +108,8 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 			return fail(err)
 		}
 		q.filter[f.ID] = vs
-		rep.Header.Filters = append(rep.Header.Filters, Given{Filter: f, Values: vs, Typed: r.Typed[f.ID]})
+		rep.Header.Filters = append(rep.Header.Filters, heading.Given{ID: f.ID, Title: f.Title(l), Values: vs,
+			Text: f.text(l, vs, r.Typed[f.ID], rep.Header.Revealed)})
 	}
 	if d.Late {
 		rep.totals.Late = new(uint64)
@@ -216,8 +170,8 @@ func (r *Report) Document() *document.Document {
 	l := r.Header.Language
 	d := &document.Document{
 		Language: l, Location: r.Header.Location, Organisation: r.Header.TenantName, Title: r.Header.Title,
-		About: r.def.About(l), Notes: r.notes(), Header: r.Header.facts(),
-		Totals: func() ([]document.Fact, bool) { return r.totals.facts(r.Header), r.done },
+		About: r.def.About(l), Notes: r.notes(), Header: r.Header.Facts(),
+		Totals: func() ([]document.Fact, bool) { return r.totals.Facts(r.Header), r.done },
 	}
 	for _, c := range r.Columns {
 		d.Columns = append(d.Columns, document.Column{
@@ -262,7 +216,7 @@ func (r *Report) notes() (notes []string) {
 
 // Totals returns what was counted, and whether the last row has been read: before that, and after
 // an error, it is not all.
-func (r *Report) Totals() (Totals, bool) { return r.totals, r.done }
+func (r *Report) Totals() (heading.Totals, bool) { return r.totals, r.done }
 
 func (r *Report) count(row Row) {
 	r.totals.Rows++
@@ -319,18 +273,18 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 
 // unseal opens what a chunk has of tokens, or says what is not genuine where nothing is opened.
 func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Opener) error {
-	var tokens Tokens
+	var tokens content.Tokens
 	if r.opener != nil {
 		n := 0
 		for i := range chunk {
 			n += chunk[i].tokens()
 		}
-		tokens.grow(min(n, mostTimes*OpenBatch))
+		tokens.Grow(min(n, mostTimes*content.OpenBatch))
 	}
 	for i := range chunk {
 		for _, c := range chunk[i].Cells {
 			for k := range c {
-				if c[k].token == "" {
+				if c[k].Token() == "" {
 					continue
 				}
 				if r.opener == nil {
@@ -338,7 +292,7 @@ func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Ope
 				} else if s, genuine := tokens.Parse(&c[k]); genuine {
 					tokens.Add(&c[k], s)
 				}
-				if tokens.Len() == mostTimes*OpenBatch { // of a row that has more than that
+				if tokens.Len() == mostTimes*content.OpenBatch { // of a row that has more than that
 					if err := tokens.Open(ctx, opener); err != nil {
 						return err
 					}
@@ -346,14 +300,24 @@ func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Ope
 			}
 		}
 	}
-	return tokens.Open(ctx, opener)
+	if err := tokens.Open(ctx, opener); err != nil {
+		return err
+	}
+	for i := range chunk {
+		for _, c := range chunk[i].Cells {
+			for k := range c {
+				c[k].Instead()
+			}
+		}
+	}
+	return nil
 }
 
 // tokens counts the row's values that are not open.
 func (r Row) tokens() (n int) {
 	for _, c := range r.Cells {
 		for i := range c {
-			if c[i].token != "" {
+			if c[i].Token() != "" {
 				n++
 			}
 		}
@@ -372,7 +336,7 @@ func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
 				return
 			}
 			n := row.tokens()
-			if len(chunk) > 0 && (tokens+n > times*OpenBatch || len(chunk) == times*chunkRows) {
+			if len(chunk) > 0 && (tokens+n > times*content.OpenBatch || len(chunk) == times*chunkRows) {
 				if !yield(chunk, nil) {
 					return
 				}

@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/projections"
+
+	"github.com/ledgerline/ledgerline/projections/report/heading"
 )
 
 // sieve says of a row, as far as it can be read, whether it belongs to the report.
@@ -19,12 +21,13 @@ func (r *Report) sieves() (out []sieve) {
 		out = append(out, func(row Row) bool { return r.def.keep(row, r.Header) })
 	}
 	for _, g := range r.Header.Filters {
-		if len(g.Filter.In) == 0 {
+		f, _ := r.def.Filter(g.ID)
+		if !f.sought(g.Values) {
 			continue
 		}
 		var columns []int
 		for i, c := range r.Columns {
-			if slices.Contains(g.Filter.In, c.ID) {
+			if slices.Contains(f.In, c.ID) {
 				columns = append(columns, i)
 			}
 		}
@@ -49,7 +52,7 @@ func (r *Report) says(c Cell, texts []string) bool {
 }
 
 // peopleRead is what a cell shows to people, its values side by side.
-func peopleRead(c Cell, h Header) string {
+func peopleRead(c Cell, h heading.Header) string {
 	texts := make([]string, len(c))
 	for i, v := range c {
 		texts[i] = v.People(h.Language, h.Location)

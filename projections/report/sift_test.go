@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
 
@@ -75,7 +76,7 @@ func TestOnlyWhatIsShownIsOpened(t *testing.T) {
 }
 
 // sealed reports whether the value stands in the story under somebody's key.
-func sealed(v report.Value) bool {
+func sealed(v content.Value) bool {
 	return v.State != document.Shown || slices.Contains([]string{"device.name", "device.serial-number",
 		"device.phone-number", "device.user-upn", "device.enrolled-at", "device.last-contact", "device.intune-id",
 		"action.actor-upn", "action.actor-ip", "action.application-name", "action.target-name", "action.reason",

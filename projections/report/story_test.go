@@ -103,9 +103,9 @@ func theStory(t *testing.T) *chtest.Story {
 }
 
 var (
-	tablet, worn = schemas.NewStream("device", id("tablet")), schemas.NewStream("device", id("worn phone"))
-	bob          = id("bob 2026-11")
-	officer      = id("officer 2026-11")
+	shopTablet, worn = schemas.NewStream("device", id("tablet")), schemas.NewStream("device", id("worn phone"))
+	bob              = id("bob 2026-11")
+	officer          = id("officer 2026-11")
 )
 
 // owners are those whom the story's aliases name, as a vault would tell.
@@ -138,14 +138,17 @@ func leaving(s *chtest.Story) {
 		val{Attr: "device.name", V: "Worn phone", Alias: fatima}, val{Attr: "device.ownership", V: "company"},
 		val{Attr: "device.user-upn", V: "fatima@example.test", Alias: fatima},
 		val{Attr: "device.compliance-state", V: "compliant"})
+	s.Add("device.inventory-changed.v1", worn, "2026-11-05T12:00:00Z", "", userFatima, // what leads it says nothing
+		val{Attr: "device.last-contact", V: "2026-11-05T11:00:00Z", Alias: fatima},
+		val{Attr: "device.phone-number", Gone: true})
 	removal(s, "2026-11-06T09:00:00Z", "action", "retire ManagedDevice")
 	removal(s, "2026-11-09T09:00:00Z", "delete", "Delete ManagedDevice")
-	s.Add("device.enrolled.v1", tablet, "2026-10-04T08:00:00Z", "", user(bob),
+	s.Add("device.enrolled.v1", shopTablet, "2026-10-04T08:00:00Z", "", user(bob),
 		val{Attr: "device.name", V: "Tablet of the shop", Alias: bob}, val{Attr: "device.ownership", V: "company"},
 		val{Attr: "device.user-upn", V: "bob@example.test", Alias: bob},
 		val{Attr: "device.grace-until", V: "2026-11-20T00:00:00Z", Alias: bob},
 		val{Attr: "device.compliance-state", V: "inGracePeriod"})
-	s.Add("device.retired.v1", tablet, "2026-11-10T08:00:00Z", "", user(bob),
+	s.Add("device.retired.v1", shopTablet, "2026-11-10T08:00:00Z", "", user(bob),
 		val{Attr: "device.management-state", V: "wipePending"})
 	s.Add("device.restated.v1", mac, "2026-11-12T08:00:00Z", "", nil,
 		val{Attr: "device.compliance-state", V: "noncompliant", Observed: "2026-10-02T08:00:00Z"})

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -46,7 +47,7 @@ func TestTheDoubleHour(t *testing.T) {
 // The Dutch words keep apart what the law and the products keep apart: a wipe of a device is
 // never "gegevenswissing", which is the erasure of Art. 17, nor is "voldoet" ever "compatibel".
 func TestDutchWords(t *testing.T) {
-	word := func(attr, value string) string { return report.Word(dutch, attr, value) }
+	word := func(attr, value string) string { return content.Word(dutch, attr, value) }
 	for _, a := range schemas.Default().Attributes() {
 		if a.Shape == nil || a.Shape.Kind == "words" { // parts of names, no values
 			continue
@@ -168,12 +169,12 @@ func TestCellsAreOfTheirColumnsType(t *testing.T) {
 }
 
 func TestChangesForPeople(t *testing.T) {
-	v := report.ValueOf("action.changes", `[{"name":"a","old":null,"new":""},{"name":"b","withheld":true},`+
+	v := content.ValueOf("action.changes", `[{"name":"a","old":null,"new":""},{"name":"b","withheld":true},`+
 		`{"name":"c","old":{"x":1},"new":[1]}]`, uuid.Nil)
 	if got, want := v.People(dutch, time.UTC), `a: (geen) → (leeg); b: (niet bewaard); c: {"x":1} → [1]`; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	size := report.ValueOf("device.storage-total", "127870000000", uuid.Nil)
+	size := content.ValueOf("device.storage-total", "127870000000", uuid.Nil)
 	if got := size.People(dutch, time.UTC); got != "127,9 GB" {
 		t.Errorf("got %q", got)
 	}
@@ -283,7 +284,7 @@ func TestWhatSourcesWriteForThemselvesReadsAsWords(t *testing.T) {
 			"(and 3 more, too many to be kept)", "ssid: a → b; DeviceManagementAPIVersion: (geen) → 5026-01-14; " +
 			"(en nog 3, te veel om te bewaren)"},
 	} {
-		v := report.ValueOf(c.attr, "", uuid.Nil)
+		v := content.ValueOf(c.attr, "", uuid.Nil)
 		v.JSON = json.RawMessage(c.value)
 		for _, in := range []struct {
 			l    *words.Language

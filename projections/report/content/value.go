@@ -1,4 +1,4 @@
-package report
+package content
 
 import (
 	"context"
@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/google/uuid"
@@ -25,68 +24,26 @@ type Value struct {
 	Type  document.Type
 	State document.State
 
+	Known string // open text that says as much: shown where the token is not; "" for none
+
 	token schemas.Token // until opened
 	event uuid.UUID     // the event that contains it, uuid.Nil where not known
-}
-
-// text is an open value of our own.
-func text(s string) Cell {
-	if s == "" {
-		return nil
-	}
-	return Cell{{JSON: schemas.JSON(s)}}
-}
-
-func number(n uint64) Cell {
-	return Cell{{Type: document.Number, JSON: json.RawMessage(strconv.FormatUint(n, 10))}}
-}
-
-// whole is a number that may be below zero.
-func whole(n int) Cell { return Cell{{Type: document.Number, JSON: json.RawMessage(strconv.Itoa(n))}} }
-
-func sequence(n uint64) Cell {
-	return Cell{{Type: document.Sequence, JSON: json.RawMessage(strconv.FormatUint(n, 10))}}
-}
-
-func instant(t time.Time) Cell {
-	if t.IsZero() {
-		return nil
-	}
-	return Cell{{Type: document.Instant, Time: t}}
-}
-
-// of returns a value as a view holds it, open or a token; nothing where it is not set.
-func of(attr string, t projections.Text, event uuid.UUID) Cell {
-	if t == "" {
-		return nil
-	}
-	return Cell{ValueOf(attr, t, event)}
-}
-
-// first returns the first cell that is not empty.
-func first(cs ...Cell) Cell {
-	for _, c := range cs {
-		if len(c) > 0 {
-			return c
-		}
-	}
-	return nil
 }
 
 // ValueOf returns the value of an attribute as a view holds it: Shown when open, else Masked
 // until it is opened. event is the event that contains it, uuid.Nil where that is not known.
 func ValueOf(attr string, t projections.Text, event uuid.UUID) Value {
-	v := Value{Attr: attr, Type: typeOf(attr), event: event}
+	v := Value{Attr: attr, Type: TypeOf(attr), event: event}
 	if token, sealed := t.Token(); sealed {
 		v.token, v.State = token, document.Masked
 		return v
 	}
-	v.JSON = openJSON(attr, string(t))
+	v.JSON = OpenJSON(attr, string(t))
 	return v
 }
 
-// typeOf returns the type of an attribute's values; Text where it is none of the catalogue.
-func typeOf(attr string) document.Type {
+// TypeOf returns the type of an attribute's values; Text where it is none of the catalogue.
+func TypeOf(attr string) document.Type {
 	a := schemas.Default().Attribute(attr)
 	if a == nil {
 		return document.Text
@@ -109,10 +66,10 @@ func typeOf(attr string) document.Type {
 	return document.Text
 }
 
-// openJSON gives an open value its JSON again: views hold the string itself, or the JSON text of
+// OpenJSON gives an open value its JSON again: views hold the string itself, or the JSON text of
 // anything else.
-func openJSON(attr, s string) json.RawMessage {
-	switch typeOf(attr) {
+func OpenJSON(attr, s string) json.RawMessage {
+	switch TypeOf(attr) {
 	case document.Text, document.Reported:
 	default:
 		if json.Valid([]byte(s)) {
@@ -132,14 +89,18 @@ func (v Value) In(l *words.Language) document.Value {
 		return out
 	}
 	switch v.Attr {
-	case firstSeen, appsChanged:
+	case FirstSeen, AppsChanged:
 		out.Word = countedWord(l, v.Attr, v.JSON)
-	case ofLeading:
+	case OfLeading:
 		out.Word = leadingWord(l, v.JSON)
 	case "access.filters":
 		out.Word = filtersWord(l, v.JSON)
 	}
 	if v.Type != document.Text {
+		return out
+	}
+	if v.Attr == NameOfItem && string(v.JSON) == "null" {
+		out.Word = l.Text("exposure.none")
 		return out
 	}
 	if s, ok := document.String(v.JSON); ok {
@@ -156,6 +117,13 @@ func (v Value) Token() schemas.Token { return v.token }
 
 // Withhold keeps the value back on behalf of somebody else.
 func (v *Value) Withhold() { v.State, v.token = document.Withheld, "" }
+
+// Instead shows what is known in place of a value that is not shown and is genuine.
+func (v *Value) Instead() {
+	if v.Known != "" && v.State != document.Shown && v.State != document.NotGenuine {
+		v.JSON, v.State, v.token = schemas.JSON(v.Known), document.Shown, ""
+	}
+}
 
 // Settle takes what became of the value's token.
 func (v *Value) Settle(o projections.Opened) error {
@@ -225,8 +193,8 @@ func (t *Tokens) Add(v *Value, s projections.Sealed) {
 	t.values, t.tokens = append(t.values, v), append(t.tokens, s)
 }
 
-// grow makes room for n more values.
-func (t *Tokens) grow(n int) {
+// Grow makes room for n more values.
+func (t *Tokens) Grow(n int) {
 	t.values, t.tokens = slices.Grow(t.values, n), slices.Grow(t.tokens, n)
 }
 

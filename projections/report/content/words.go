@@ -1,14 +1,53 @@
-package report
+package content
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
+
+// Vocabularies of names in the catalogue, as Value.Attr: what changed, by which kind of event, and
+// where it comes from.
+const (
+	NameOfAttribute = "attribute"
+	NameOfType      = "type"
+	NameOfSource    = "source"
+)
+
+// What a history says by one row: that a device was first seen, and that its apps changed. Each
+// is named like an attribute; its words are the texts "history.<name>.…".
+const (
+	FirstSeen   = "first-seen"
+	AppsChanged = "apps-changed"
+)
+
+// Vocabularies of our own, whose words are the texts "told.<vocabulary>.…".
+const (
+	OfRequestState = "request-state"
+	OfCompliance   = "compliance" // states of compliance that are none of device.compliance-state
+	OfAccount      = "account"    // what became of a leaver's account
+	OfRole         = "role"       // in which events name persons
+)
+
+// NameOfItem is what a row of a device's exposure is about that is no attribute; its words are the
+// texts "exposure.<id>".
+const NameOfItem = "exposure"
+
+// ResultOfRequest is the result of what was asked of a device: a success of the service that took
+// the request is none of the device. Its values are those of action.result.
+const ResultOfRequest = "remote.result"
+
+// OfLeading is what leads an event: an object of open values by attribute, in the order in which
+// people tell events of the type apart. Where nothing leads it, what it tells of, each null.
+const OfLeading = "leading"
 
 // verbs begin operations, alone or joined with the resource: "Create MobileApp", "createMobileApp
 // MobileApp". Each has the word of a verb of actions.
@@ -54,15 +93,22 @@ func word(l *words.Language, attr, value string) (string, bool) {
 		return w, true
 	}
 	switch attr {
-	case ofRequestState, ofCompliance, ofAccount, ofRole:
+	case OfRequestState, OfCompliance, OfAccount, OfRole:
 		return l.Find("told." + attr + "." + value)
 	case "access.report":
 		return l.Find("report." + value + ".title")
-	case nameOfAttribute, nameOfType:
+	case NameOfAttribute, NameOfType:
 		if w, ok := l.Find(attr + "." + value); ok {
 			return w, true
 		}
 		return l.Find("history." + value + ".name") // what a history tells by one row
+	case ResultOfRequest:
+		if value == "success" {
+			return l.Text("remote.accepted"), true
+		}
+		return l.Find("enum.action.result." + value)
+	case NameOfItem:
+		return l.Find("exposure." + value)
 	case "action.operation", "action.activity-type", "action.display-name":
 		if w, ok := operation(l, value); ok {
 			return w, true
@@ -118,4 +164,66 @@ func details(value string) string {
 		}
 	}
 	return strings.Join(out, "\n")
+}
+
+// leadingWord writes what leads an event: each value by its word, behind what it is.
+func leadingWord(l *words.Language, raw json.RawMessage) string {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	var out []string
+	for _, err := d.Token(); err == nil && d.More(); {
+		attr, err := d.Token()
+		var value json.RawMessage
+		if err != nil || d.Decode(&value) != nil {
+			return ""
+		}
+		id, _ := attr.(string)
+		told := AttributeName(l, id)
+		if string(value) != "null" {
+			told += ": " + Value{Attr: id, Type: TypeOf(id), JSON: value}.People(l, l.Location())
+		}
+		out = append(out, told)
+	}
+	return strings.Join(out, "; ")
+}
+
+// filtersWord writes the filters of a report that was run, each by its title. Aliases of a
+// person stand for that person: nobody knows them.
+func filtersWord(l *words.Language, raw json.RawMessage) string {
+	var given map[string]any // a text, or true where what was sought is not kept
+	if json.Unmarshal(raw, &given) != nil {
+		return ""
+	}
+	var out []string
+	for _, id := range slices.Sorted(maps.Keys(given)) {
+		title, ok := l.Find("filter." + id)
+		if !ok {
+			title = id
+		}
+		value := fmt.Sprint(given[id])
+		switch ids := strings.Split(value, ","); {
+		case given[id] == true:
+			value = l.Text("change.withheld")
+		case id != "device" && !slices.ContainsFunc(ids, isNoUUID):
+			value = l.Text("filter.somebody")
+		case value == Set:
+			value = l.Text("value.yes")
+		case id == "device":
+			value = strings.ReplaceAll(value, "device-", "") // as reports show a device's id
+		}
+		out = append(out, title+": "+value)
+	}
+	return strings.Join(out, "; ")
+}
+
+func isNoUUID(s string) bool {
+	_, err := schemas.ParseUUID(s)
+	return err != nil
+}
+
+// Set is the value of a filter that is given or not.
+const Set = "yes"
+
+// AttributeName is what an attribute is called.
+func AttributeName(l *words.Language, id string) string {
+	return schemas.Label("attribute." + id).Of(l)
 }

@@ -1,4 +1,8 @@
-package report
+// Package heading is what stands above and below a report's rows: what was asked, of what, as of
+// which ledger sequence, and what was counted.
+//
+// It owns no state: a header is a value, complete before the first row.
+package heading
 
 import (
 	"fmt"
@@ -6,10 +10,61 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
+
+// Header states what a report is of. It is complete before the first row.
+type Header struct {
+	Report       string
+	Title        string
+	Tenant       uuid.UUID
+	TenantName   string
+	Over         bool      // it is over a period, not of a moment
+	From, To     time.Time // of a period; zero ends are open
+	Moment       time.Time // of a moment; zero: the state at Sequence, whenever its parts occurred
+	Location     *time.Location
+	Language     *words.Language
+	Filters      []Given
+	Purpose      string // as request has it, PurposeWords alike
+	PurposeWords string
+	By           string
+	Made         time.Time
+	Empty        bool   // the views hold nothing yet, Sequence means nothing
+	Sequence     uint64 // the ledger sequence that it was computed at
+	Checkpoint   string // signed checkpoint that covers Sequence; "" where there is none
+	Personal     bool   // the report has protected values
+	Revealed     bool   // they were asked for
+	Sample       int    // rows drawn; 0: all rows
+	Seed         uint64
+}
+
+// Given is a filter as it was given.
+type Given struct {
+	ID     string
+	Title  string   // what the filter is called
+	Text   string   // its values for people
+	Values []string // canonical
+}
+
+// Totals are known after the last row.
+type Totals struct {
+	Rows       uint64 // written
+	Population uint64 // that a sample was drawn from; equal to Rows without one
+	Masked     uint64 // values not shown because nobody asked or may see them
+	Erased     uint64
+	Expired    uint64
+	Lost       uint64
+	NotGenuine uint64 // values that were not sealed for the place in which they stand
+
+	// Rows recorded later than a day after the end of what is covered; nil: the report has no
+	// such end.
+	Late *uint64
+}
 
 // member is a member of JSON; v is nil for null.
 func member(id string, v any) document.Member { return document.Member{ID: id, JSON: schemas.JSON(v)} }
@@ -24,8 +79,8 @@ func times(pairs ...any) (out []document.Member) {
 	return out
 }
 
-// facts are the header in its language. Members do not depend on it, but for the title.
-func (h Header) facts() []document.Fact {
+// Facts are the header in its language. Members do not depend on it, but for the title.
+func (h Header) Facts() []document.Fact {
 	l := h.Language
 	out := []document.Fact{
 		{Label: l.Text("header.report"), Text: fmt.Sprintf("%s (%s)", h.Title, h.Report),
@@ -58,7 +113,7 @@ func (h Header) facts() []document.Fact {
 
 // purpose is what was chosen, and the words beside it.
 func (h Header) purpose() document.Fact {
-	text := orNone(Word(h.Language, "access.purpose-code", h.Purpose), h.Language)
+	text := orNone(content.Word(h.Language, "access.purpose-code", h.Purpose), h.Language)
 	f := document.Fact{Label: h.Language.Text("header.purpose"),
 		Members: []document.Member{member("purpose", h.Purpose)}}
 	if f.Text = text; h.PurposeWords != "" {
@@ -82,7 +137,7 @@ func (h Header) tenant() document.Fact {
 func (h Header) time() document.Fact {
 	l := h.Language
 	f := document.Fact{Members: times("from", h.From, "to", h.To, "asOf", h.Moment)}
-	if h.Scope == OverPeriod {
+	if h.Over {
 		f.Label, f.Text = l.Text("header.period"), h.period()
 		return f
 	}
@@ -114,34 +169,16 @@ func (h Header) filters() document.Fact {
 	}
 	texts, values := make([]string, len(h.Filters)), make([]given, len(h.Filters))
 	for i, g := range h.Filters {
-		texts[i] = g.Filter.Title(h.Language) + ": " + g.text(h)
-		values[i] = given{g.Filter.ID, g.Values}
+		texts[i] = g.Title + ": " + g.Text
+		values[i] = given{g.ID, g.Values}
 	}
 	return document.Fact{Label: h.Language.Text("header.filters"), Text: orNone(strings.Join(texts, "; "), h.Language),
 		Members: []document.Member{member("filters", values)}}
 }
 
-// given reports whether a filter was given.
-func (h Header) given(id string) bool {
-	return slices.ContainsFunc(h.Filters, func(g Given) bool { return g.Filter.ID == id })
-}
-
-func (g Given) text(h Header) string {
-	l := h.Language
-	if g.Typed != "" && h.Revealed {
-		return g.Typed
-	}
-	if g.Filter.Flag {
-		return l.Text("value.yes")
-	}
-	if g.Filter.shown != nil {
-		return g.Filter.shown(l, g.Values)
-	}
-	texts := make([]string, len(g.Values))
-	for i, v := range g.Values {
-		texts[i] = Word(l, g.Filter.Attr, v)
-	}
-	return strings.Join(texts, ", ")
+// Given reports whether a filter was given.
+func (h Header) Given(id string) bool {
+	return slices.ContainsFunc(h.Filters, func(g Given) bool { return g.ID == id })
 }
 
 func orNone(s string, l *words.Language) string {
@@ -181,8 +218,8 @@ func (h Header) protection() string {
 	return h.Language.Text("header.protected.masked", words.Args{"mark": document.Bullets})
 }
 
-// facts are the totals in the header's language.
-func (t Totals) facts(h Header) []document.Fact {
+// Facts are the totals in the header's language.
+func (t Totals) Facts(h Header) []document.Fact {
 	l := h.Language
 	count := func(key, id string, n uint64) document.Fact {
 		return document.Fact{Label: l.Text(key), Text: fmt.Sprint(n), Members: []document.Member{member(id, n)}}
