@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -76,7 +77,7 @@ func (a acts) known(field string, known []string) string {
 	out := make([]string, len(known))
 	for i, value := range known {
 		out[i] = value
-		if word := report.Word(a.in, attr, value); word != value {
+		if word := content.Word(a.in, attr, value); word != value {
 			out[i] += " (" + word + ")"
 		}
 	}
