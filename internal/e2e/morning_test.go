@@ -114,15 +114,17 @@ func wiped(t *testing.T, n *node) map[string]string {
 		"json")), &inventory); err != nil {
 		t.Fatal(err)
 	}
-	count := map[string]int{}
+	count := map[string]int{} // what names one device alone
 	for _, r := range inventory.Rows {
+		device, _ := r.Device.(string)
 		serial, _ := r.Serial.(string)
 		count[serial]++
+		count[device]++
 	}
 	for _, r := range inventory.Rows {
 		device, _ := r.Device.(string)
 		serial, _ := r.Serial.(string)
-		if users[device] != "" && count[serial] == 1 && len(serial) == 10 {
+		if users[device] != "" && count[device] == 1 && count[serial] == 1 && len(serial) == 10 {
 			return map[string]string{"device": device, "serial": serial, "person": users[device]}
 		}
 	}
