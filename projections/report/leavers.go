@@ -222,19 +222,18 @@ func (q *question) asked(ctx context.Context, devices []owned) (map[string]farew
 		if what != "wipe" && what != "retire" && a.Verb != "delete" {
 			continue
 		}
-		for _, t := range a.Targets {
-			have, concerned := out[string(t.Device)]
-			if !slices.Contains(f.Devices, string(t.Device)) || concerned && have.seq == a.Seq {
+		asked := actionOf(a)
+		for _, t := range asked.targets {
+			if t.stream == "" || !slices.Contains(f.Devices, t.stream.UUID().String()) {
 				continue
 			}
-			have.action = first(of("action.operation", a.Operation, a.EventID),
-				of("action.activity-type", a.ActivityType, a.EventID), of("action.verb", a.Verb, a.EventID))
-			have.result, have.asked = of("action.result", a.Result, a.EventID), a.Occurred
-			have.seq, have.done = max(have.seq, a.Seq), time.Time{}
+			// The last one counts: what was removed and asked again is open again.
+			last := farewell{action: first(asked.operation(), of("action.verb", a.Verb, a.EventID)),
+				result: asked.accepted(), asked: a.Occurred, seq: a.Seq}
 			if a.Verb == "delete" && a.Result == "success" {
-				have.done = a.Occurred
+				last.result, last.done = of("action.result", a.Result, a.EventID), a.Occurred
 			}
-			out[string(t.Device)] = have
+			out[t.stream.UUID().String()] = last
 		}
 	}
 	return out, nil
