@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/cli"
+	"github.com/ledgerline/ledgerline/internal/office"
 )
 
 // A command answers in the language of the tenant for which it acts: what it did, what it needs to
@@ -61,6 +63,12 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 			cli.Wrong, "--verb is niet bekend", "--verb is niet bekend", true},
 		{"no purpose", []string{"report", "admin-actions"}, cli.Wrong, "--purpose is required", "--purpose ontbreekt",
 			false},
+		{"a filter that is missing", []string{"report", "device-history", "--masked"}, cli.Wrong,
+			"--device is missing: ", "--device ontbreekt: ", false},
+		{"what a value means", []string{"report", "admin-actions", "--masked", "--verb", "fly"}, cli.Wrong,
+			"action, assign, create", "action (actie), assign (toewijzen), create (aanmaken)", false},
+		{"views that stay behind", []string{"report", "admin-actions", "--masked", "--wait", "1ms"}, cli.Failed,
+			"the views had not reached the ledger's end in time", "de overzichten waren niet op tijd", false},
 		{"a file in the way", []string{"report", "refused-collection", "--file", filepath.Join(dir, "bad.json")},
 			cli.Wrong, "exists: move it away", "bestaat al: verplaats het", false},
 		{"a bad record", []string{"import", dir}, cli.Partial,
@@ -85,7 +93,12 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 				if tc.name == "a request of no name" {
 					input = "\n"
 				}
+				views := d.views
+				if tc.name == "views that stay behind" {
+					d.views = behindViews{views}
+				}
 				out, code, err := d.run(input, args...)
+				d.views = views
 				all := out + d.told.String()
 				if err != nil {
 					all += err.Error()
@@ -109,4 +122,12 @@ func TestACommandAnswersInTheTenantsLanguage(t *testing.T) {
 			t.Errorf("%s: %q, %v", lang, out, err)
 		}
 	}
+}
+
+// behindViews do not reach the ledger's end.
+type behindViews struct{ office.Views }
+
+func (behindViews) WaitThrough(ctx context.Context, _ uint64) error {
+	<-ctx.Done()
+	return ctx.Err()
 }

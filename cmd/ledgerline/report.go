@@ -79,9 +79,6 @@ func (o *reportOptions) flags(f cli.Flags, d report.Definition) {
 			continue
 		}
 		o.filters[flt.ID] = f.String(flt.ID, "", flt.Help(words.Default().Base()))
-		if flt.Required {
-			f.Require(flt.ID)
-		}
 	}
 }
 

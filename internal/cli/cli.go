@@ -90,7 +90,7 @@ func New(d Command) *cobra.Command {
 			return d.Run(c)
 		}}
 	if d.Flags != nil {
-		d.Flags(Flags{cmd.Flags(), cmd, c})
+		d.Flags(Flags{cmd.Flags(), c})
 	}
 	return cmd
 }
@@ -105,7 +105,6 @@ func Group(use, short string, subs ...*cobra.Command) *cobra.Command {
 // Flags are those of a command.
 type Flags struct {
 	*pflag.FlagSet
-	cmd  *cobra.Command
 	call *Call
 }
 
@@ -121,13 +120,6 @@ func (f Flags) Form(initial, help string, of ...string) {
 func (f Flags) Choice(to *string, name, short, initial, help string, of ...string) {
 	*to = initial
 	f.VarP(choice{to, of}, name, short, help)
-}
-
-// Require has the command refuse to begin without a flag that was added.
-func (f Flags) Require(name string) {
-	if err := f.cmd.MarkFlagRequired(name); err != nil {
-		panic(err)
-	}
 }
 
 // choice is the value of a flag that takes a few; any other is refused before the command begins.

@@ -44,7 +44,6 @@ func tree(out io.Writer, fails error) *cobra.Command {
 		Flags: func(f Flags) {
 			f.Choice(&colour, "colour", "", "", "of the wall", "red", "blue")
 			f.Output()
-			f.Require("colour")
 		},
 		Run: func(c *Call) error {
 			if !c.Changed("colour") {
@@ -70,7 +69,7 @@ func TestACommandIsADescription(t *testing.T) {
 		"wall do --colour red -o json":    {nil, "{\n  \"name\": \"<red>\"\n}\n", ""},
 		"wall do --colour red --output x": {nil, "", "is not text or json"},
 		"wall do --colour green":          {nil, "", "is not red or blue"},
-		"wall do":                         {nil, "", `"colour" not set`},
+		"wall do":                         {nil, "", "it was required"},
 		"wall do --colour red more":       {nil, "", "unknown command"},
 		"wall dp":                         {nil, "", "it has do"},
 		"floor":                           {nil, "", "it has "},

@@ -26,9 +26,9 @@ func TestColumnsSayWhatTheSourceSaid(t *testing.T) {
 	t.Logf("seed %d", seed)
 	draw := rand.New(rand.NewPCG(seed, 1))
 	compareColumns(t, draw, "admin-actions", rowsOf(t, n, "admin-actions"), sourceActions(t, dir),
-		func(row map[string]any) string { return at(row, "time", "utc") + " " + at(row, "operation") })
+		func(row map[string]any) string { return textAt(row, "time", "utc") + " " + textAt(row, "operation") })
 	compareColumns(t, draw, "device-inventory", rowsOf(t, n, "device-inventory"), sourceDevices(t, dir),
-		func(row map[string]any) string { return at(row, "intuneId") })
+		func(row map[string]any) string { return textAt(row, "intuneId") })
 }
 
 // compareColumns compares every column that the source tells, of 20 rows of which it tells.
@@ -45,7 +45,7 @@ func compareColumns(
 		}
 		compared++
 		for column, value := range want {
-			if got := at(rows[i], column); got != value {
+			if got := textAt(rows[i], column); got != value {
 				t.Errorf("%s, %s: %q, the source said %q", report, column, got, value)
 			}
 		}
@@ -65,8 +65,8 @@ func rowsOf(t *testing.T, n *node, report string) []map[string]any {
 	return rep.Rows
 }
 
-// at writes what stands at a path of an object: several values with a bar between them.
-func at(of any, path ...string) string {
+// textAt writes what stands at a path of an object: several values with a bar between them.
+func textAt(of any, path ...string) string {
 	for _, p := range path {
 		o, _ := of.(map[string]any)
 		of = o[p]
@@ -77,7 +77,7 @@ func at(of any, path ...string) string {
 	case []any:
 		texts := make([]string, len(v))
 		for i, e := range v {
-			texts[i] = at(e)
+			texts[i] = textAt(e)
 		}
 		return strings.Join(texts, "|")
 	case map[string]any:
@@ -102,7 +102,7 @@ func sourceLines(t *testing.T, dir, name string) (out []map[string]any) {
 		}
 		for line := range strings.Lines(string(raw)) {
 			var r map[string]any
-			if json.Unmarshal([]byte(line), &r) == nil && at(r, "properties") != "" {
+			if json.Unmarshal([]byte(line), &r) == nil && textAt(r, "properties") != "" {
 				out = append(out, r)
 			}
 		}
@@ -115,20 +115,20 @@ func sourceActions(t *testing.T, dir string) map[string]map[string]string {
 	out, twice := map[string]map[string]string{}, map[string]bool{}
 	for _, r := range sourceLines(t, dir, "audit.ndjson") {
 		p, _ := r["properties"].(map[string]any)
-		when, err := time.Parse(time.RFC3339Nano, at(r, "time"))
+		when, err := time.Parse(time.RFC3339Nano, textAt(r, "time"))
 		if err != nil {
 			continue
 		}
-		key := when.UTC().Format("2006-01-02T15:04:05.999Z07:00") + " " + at(r, "operationName")
+		key := when.UTC().Format("2006-01-02T15:04:05.999Z07:00") + " " + textAt(r, "operationName")
 		twice[key] = out[key] != nil
-		actor := at(p, "Actor", "UPN")
+		actor := textAt(p, "Actor", "UPN")
 		if actor == "" {
-			actor = at(p, "Actor", "ApplicationName")
+			actor = textAt(p, "Actor", "ApplicationName")
 		}
-		want := map[string]string{"actor": actor, "result": strings.ToLower(at(r, "resultType")),
-			"delegated": at(p, "Actor", "IsDelegatedAdmin"), "application": at(p, "Actor", "ApplicationName"),
-			"applicationId": at(p, "Actor", "Application")}
-		if names := at(p, "TargetDisplayNames"); names != "" && !strings.Contains(names, "<null>") {
+		want := map[string]string{"actor": actor, "result": strings.ToLower(textAt(r, "resultType")),
+			"delegated": textAt(p, "Actor", "IsDelegatedAdmin"), "application": textAt(p, "Actor", "ApplicationName"),
+			"applicationId": textAt(p, "Actor", "Application")}
+		if names := textAt(p, "TargetDisplayNames"); names != "" && !strings.Contains(names, "<null>") {
 			want["target"] = names
 		}
 		if out[key] = want; twice[key] {
@@ -160,22 +160,22 @@ func sourceDevices(t *testing.T, dir string) map[string]map[string]string {
 	out := map[string]map[string]string{}
 	for _, r := range sourceLines(t, dir, "devices.ndjson") {
 		p, _ := r["properties"].(map[string]any)
-		id := at(p, "DeviceId")
+		id := textAt(p, "DeviceId")
 		if id == "" || strings.Contains(told.String(), id) {
 			continue
 		}
-		want := map[string]string{"device": at(p, "DeviceName"), "user": at(p, "UPN"),
-			"model":     at([]any{p["Manufacturer"], p["Model"]}),
-			"os":        at([]any{p["OS"], p["OSVersion"]}),
-			"encrypted": strings.ToLower(at(p, "EncryptionStatusString")),
-			"enrolled":  second(at(p, "CreatedDate")), "lastContact": second(at(p, "LastContact"))}
-		if serial := at(p, "SerialNumber"); len(serial) == 10 { // others are what makers write for none
+		want := map[string]string{"device": textAt(p, "DeviceName"), "user": textAt(p, "UPN"),
+			"model":     textAt([]any{p["Manufacturer"], p["Model"]}),
+			"os":        textAt([]any{p["OS"], p["OSVersion"]}),
+			"encrypted": strings.ToLower(textAt(p, "EncryptionStatusString")),
+			"enrolled":  second(textAt(p, "CreatedDate")), "lastContact": second(textAt(p, "LastContact"))}
+		if serial := textAt(p, "SerialNumber"); len(serial) == 10 { // others are what makers write for none
 			want["serial"] = serial
 		}
-		if word, ok := ownership[at(p, "Ownership")]; ok {
+		if word, ok := ownership[textAt(p, "Ownership")]; ok {
 			want["ownership"] = word
 		}
-		if word, ok := compliance[at(p, "CompliantState")]; ok {
+		if word, ok := compliance[textAt(p, "CompliantState")]; ok {
 			want["compliance"] = word
 		}
 		out[id] = want

@@ -91,12 +91,13 @@ func (n *Node) counts() Status {
 	doc.ForeignEvents, doc.Forged = n.Ledger.Foreign(), n.Ledger.Forged()
 	doc.Strangers, doc.DamagedKeys = n.strangers.count(), n.damagedKeys
 	if r.Err != nil {
-		doc.Relay.again = fmt.Sprintf(". It is tried again, with Kafka at %s; events stay in the ledger, and what "+
-			"waits comes into topics and views once it succeeds", doc.Servers["kafka"])
+		doc.Relay.again = fmt.Sprintf(". It is tried again: see that Kafka at %s runs and can be reached. Events stay "+
+			"in the ledger, and what waits comes into topics and views once it succeeds", doc.Servers["kafka"])
 	}
 	if doc.Views.Problem != "" || doc.Views.LastError != "" {
-		doc.viewsAgain = fmt.Sprintf(". It is tried again, from Kafka at %s into ClickHouse at %s; reports lack what "+
-			"waits", doc.Servers["kafka"], doc.Servers["clickhouse"])
+		doc.viewsAgain = fmt.Sprintf(". It is tried again: see that Kafka at %s and ClickHouse at %s run and can be "+
+			"reached. A report waits for what is missing, or lacks it with --no-wait", doc.Servers["kafka"],
+			doc.Servers["clickhouse"])
 	}
 	doc.Problems = doc.problems()
 	return doc

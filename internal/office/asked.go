@@ -63,6 +63,11 @@ func (a Asked) Check(d report.Definition) error {
 			return &report.Problem{Field: id, Filter: true, Code: report.Empty}
 		}
 	}
+	for _, f := range d.Filters {
+		if _, given := a.Filters[f.ID]; f.Required && !given {
+			return &report.Problem{Field: f.ID, Filter: true, Code: report.Missing, Filters: &f}
+		}
+	}
 	return nil
 }
 

@@ -39,7 +39,11 @@ func WaitForViews(
 			return 0, err
 		}
 		if found {
-			return seq, views.WaitThrough(ctx, seq)
+			err := views.WaitThrough(ctx, seq)
+			if err != nil && ctx.Err() != nil {
+				err = fmt.Errorf("%w: %w", ErrViewsBehind, err)
+			}
+			return seq, err
 		}
 		if waiting != nil {
 			waiting()

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/office"
@@ -11,6 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -51,6 +53,37 @@ func (a acts) flag(field string) string {
 // listed names things that are typed as they stand.
 func listed(known []string) string { return strings.Join(known, ", ") }
 
+// vocabularies are the attributes whose values fields take.
+var vocabularies = sync.OnceValue(func() map[string]string {
+	out := map[string]string{report.FieldPurpose: "access.purpose-code", custody.FieldRight: "request.right",
+		custody.FieldMethod: "request.identity-method", custody.FieldGround: "request.ground"}
+	for _, d := range report.Definitions() {
+		for _, f := range d.Filters {
+			if f.Attr != "" {
+				out[f.ID] = f.Attr
+			}
+		}
+	}
+	return out
+})
+
+// known lists what a field takes, as it is typed; in a language that is not the command line's,
+// with what each means.
+func (a acts) known(field string, known []string) string {
+	attr := vocabularies()[field]
+	if attr == "" || a.in == words.Default().Base() {
+		return listed(known)
+	}
+	out := make([]string, len(known))
+	for i, value := range known {
+		out[i] = value
+		if word := content.Word(a.in, attr, value); word != value {
+			out[i] += " (" + word + ")"
+		}
+	}
+	return listed(out)
+}
+
 // quoted are names, each in quotation marks.
 func quoted(names []string) string {
 	out := make([]string, len(names))
@@ -69,7 +102,7 @@ var reportKeys = map[report.Code]string{report.Empty: "empty", report.Unknown: "
 // report is what is wrong with a report that was asked for.
 func (a acts) report(p *report.Problem) string {
 	args := words.Args{"flag": a.flag(p.Field), "other": a.flag(p.Other), "given": p.Given, "zone": p.Zone,
-		"known": listed(p.Known), "most": a.in.Count(p.Most)}
+		"known": a.known(p.Field, p.Known), "most": a.in.Count(p.Most)}
 	quotes := slices.Contains([]report.Code{report.Unknown, report.NoValue, report.Unfit, report.NoName}, p.Code)
 	switch { // a filter may name a person, and standard error is kept by many
 	case quotes && p.Filter:
@@ -163,7 +196,8 @@ var custodyKeys = map[error]struct {
 
 // custody is what is wrong with an act, and whether the command line was wrong.
 func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
-	args := words.Args{"flag": a.flag(p.Field), "given": p.Given, "known": listed(p.Known), "most": a.in.Count(p.Most)}
+	args := words.Args{"flag": a.flag(p.Field), "given": p.Given, "known": a.known(p.Field, p.Known),
+		"most": a.in.Count(p.Most)}
 	if p.Seq != nil {
 		args["sequence"] = *p.Seq
 	}

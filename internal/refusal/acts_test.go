@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas/words"
+	"github.com/ledgerline/ledgerline/schemas/words/wordstest"
 )
 
 // reportCodes, custodyCodes and officeFields are all that there are: the tests walk them.
@@ -123,6 +124,22 @@ func TestEveryProblemHasItsSentenceInEveryLanguage(t *testing.T) {
 func codeAlone(p error) bool {
 	var typed *Typed
 	return errors.As(p, &typed) && typed.Key == "file"
+}
+
+// Nothing of a refusal stands in code: in a language that nobody wrote, none of it is outside that
+// language's file.
+func TestNothingIsRefusedOutsideTheLanguage(t *testing.T) {
+	set, err := wordstest.Marked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	in, _ := set.Language(wordstest.Code)
+	for _, p := range problems() {
+		_, said := Said(in, p)
+		if outside, err := wordstest.Outside(said.Error()); err != nil || len(outside) > 0 {
+			t.Errorf("%v: %q stand in no file of words (%v): %s", p, outside, err, said)
+		}
+	}
 }
 
 // Every sentence is one that some problem is said by.
