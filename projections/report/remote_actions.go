@@ -22,17 +22,17 @@ var remoteActions = Definition{
 	Scope: OverPeriod, Personal: true, Late: true,
 	Columns: []Column{
 		{ID: "requested", Type: document.Instant},
-		{ID: "by", Type: document.Text},
-		{ID: "reason", Type: document.Text},
+		{ID: "action", Type: document.Text},
 		{ID: "device", Type: document.Text},
 		{ID: "serial", Type: document.Text},
-		{ID: "ownership", Type: document.Text},
 		{ID: "userThen", Type: document.Text},
-		{ID: "userSince", Type: document.Instant},
-		{ID: "action", Type: document.Text},
+		{ID: "by", Type: document.Text},
+		{ID: "reason", Type: document.Text},
 		{ID: "result", Type: document.Text},
 		{ID: "state", Type: document.Text},
 		{ID: "stateSince", Type: document.Instant},
+		{ID: "ownership", Type: document.Text},
+		{ID: "userSince", Type: document.Instant},
 		{ID: "id", Type: document.Text, Machine: true},
 		{ID: "intuneId", Type: document.Text, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
@@ -151,9 +151,8 @@ func remoteActionRow(a action, nth int, t target) Row {
 	return Row{
 		Key: fmt.Sprintf("%s/%d", a.EventID, nth), Seq: a.Seq, Recorded: a.Recorded,
 		Cells: cells(
-			instant(a.Occurred), a.actor(), a.in("action.reason", a.Reason),
-			first(t.was("device.name"), t.name(), t.id()), t.was("device.serial-number"), t.was("device.ownership"),
-			user, since, a.operation(), a.accepted(), state, stateSince, id,
-			t.was("device.intune-id"), sequence(a.Seq)),
+			instant(a.Occurred), a.operation(), first(t.was("device.name"), t.name(), t.id()),
+			t.was("device.serial-number"), user, a.actor(), a.in("action.reason", a.Reason), a.accepted(),
+			state, stateSince, t.was("device.ownership"), since, id, t.was("device.intune-id"), sequence(a.Seq)),
 	}
 }
