@@ -77,7 +77,7 @@ func TestAnOfficersMorning(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := string(raw)
-		rows := strings.Count(text, `<th scope="row">`)
+		rows := strings.Count(text, "<tr>") - 1 // the head
 		t.Logf("%5.2f s  %6d rows  %7d bytes  %s", took.Seconds(), rows, len(raw), q.asks)
 		if rows == 0 || !strings.HasSuffix(strings.TrimSpace(text), "</html>") {
 			t.Errorf("%s: a page of %d rows", q.asks, rows)
