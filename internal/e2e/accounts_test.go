@@ -32,7 +32,8 @@ func TestAnAccountActsUnderItsNameAndWithinItsRole(t *testing.T) {
 		t.Errorf("a viewer reveals: exit %d, %s", r.code, r.stderr)
 	}
 	views := func() int {
-		out := n.must(anna, "tail", "--from-start", "--until-end", "--type", "access.", "--as", annaName)
+		out := n.must(anna, "tail", "--from-start", "--until-end", "--type", "access.", "--output", "json",
+			"--as", annaName)
 		return strings.Count(out, "access.unsealed.v2")
 	}
 	before := views()

@@ -188,6 +188,7 @@ var unreached = map[string]string{
 	"refusal.category":        "our own word",
 	"refusal.count":           "our own count",
 	"access.purpose-code":     "one of a list",
+	"tenant.purposes":         "codes of that list",
 	"access.report":           "our own word",
 	"access.persons":          "our own count",
 	"access.sequence":         "our own number",
