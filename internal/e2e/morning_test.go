@@ -59,7 +59,7 @@ func questions(t *testing.T, names map[string]string) (out []question) {
 
 // An officer's questions are one command and one page each, on a ledger of 10,000 devices. How
 // long each took is told, and not judged: that is the machine's.
-func TestAnOfficersMorning(t *testing.T) {
+func TestAcceptanceOfAnOfficersMorning(t *testing.T) {
 	dir, gen := smallFleet(t, 10_000, 30)
 	n := newNode(t)
 	if err := n.start(); err != nil {
