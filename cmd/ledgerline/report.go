@@ -124,6 +124,7 @@ func (a *app) report(c *cli.Call, d report.Definition, o reportOptions) error {
 		if err != nil {
 			return err
 		}
+		req.ForPeople = render.ForPeople(c.Output)
 		for id, given := range req.Filters {
 			if req.Filters[id], err = a.secret(c, id, given, "filter."+id); err != nil {
 				return err

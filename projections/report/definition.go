@@ -157,6 +157,28 @@ func Definitions() []Definition {
 	return out
 }
 
+// shown are the columns of an answer: for people without those that only programs get.
+func (d *Definition) shown(people bool) []Column {
+	return slices.DeleteFunc(slices.Clone(d.Columns), func(c Column) bool { return people && c.Machine })
+}
+
+// forPeople takes what only programs get out of rows.
+func (d *Definition) forPeople(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+	return func(yield func(Row, error) bool) {
+		for row, err := range rows {
+			var kept []Cell
+			for i, c := range row.Cells {
+				if i < len(d.Columns) && !d.Columns[i].Machine {
+					kept = append(kept, c)
+				}
+			}
+			if row.Cells = kept; !yield(row, err) {
+				return
+			}
+		}
+	}
+}
+
 // Title is what the report is called.
 func (d *Definition) Title(l *words.Language) string { return l.Text("report." + d.ID + ".title") }
 

@@ -36,6 +36,7 @@ type Request struct {
 	Sample       int               // rows to draw at random; 0: all
 	Seed         uint64
 	Reveal       bool      // show protected values, through the Opener
+	ForPeople    bool      // what only programs get is left out, and not opened
 	Checkpoint   string    // of the sequence, where one was signed
 	Now          time.Time // when it is run; zero: the clock
 

@@ -90,7 +90,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 			Checkpoint: r.Checkpoint, Personal: d.Personal,
 			Revealed: r.Reveal && opener != nil && d.Personal, Sample: r.Sample, Seed: r.Seed,
 		},
-		Columns: d.Columns, def: d,
+		Columns: d.shown(r.ForPeople), def: d,
 	}
 	if rep.Header.Revealed {
 		rep.opener = opener
@@ -120,6 +120,9 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	rows := func(func(Row, error) bool) {}
 	if any {
 		rows = d.rows(ctx, q)
+	}
+	if len(rep.Columns) < len(d.Columns) {
+		rows = d.forPeople(rows)
 	}
 	if sifts := rep.sieves(); len(sifts) > 0 {
 		rows = rep.sifted(ctx, rows, sifts)

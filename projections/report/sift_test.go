@@ -46,31 +46,34 @@ func TestOnlyWhatIsShownIsOpened(t *testing.T) {
 		{"device-history", map[string]string{"device": "F4K3serial1"}, 0, 4},
 		{"admin-actions", map[string]string{"device": "F4K3SERIAL1"}, 0, 2},
 	} {
-		r := request(c.report, "en")
-		r.Filters, r.Sample = c.filters, c.sample
-		opener := &shownTo{Searcher: s}
-		rep, err := report.Run(t.Context(), db, opener, r)
-		if err != nil {
-			t.Errorf("%s %v: %v", c.report, c.filters, err)
-			continue
-		}
-		rows, protected := 0, 0
-		for row, err := range rep.Rows() {
+		for _, people := range []bool{false, true} {
+			r := request(c.report, "en")
+			r.Filters, r.Sample, r.ForPeople = c.filters, c.sample, people
+			opener := &shownTo{Searcher: s}
+			rep, err := report.Run(t.Context(), db, opener, r)
 			if err != nil {
-				t.Fatal(err)
+				t.Errorf("%s %v: %v", c.report, c.filters, err)
+				continue
 			}
-			rows++
-			for i, cell := range row.Cells {
-				for _, v := range cell {
-					if sealed(v) && rep.Columns[i].ID != "sequence" {
+			if people && slices.ContainsFunc(rep.Columns, func(c report.Column) bool { return c.Machine }) {
+				t.Errorf("%s for people has columns for programs", c.report)
+			}
+			rows, protected := 0, 0
+			for row, err := range rep.Rows() {
+				if err != nil {
+					t.Fatal(err)
+				}
+				rows++
+				for _, v := range slices.Concat(row.Cells...) {
+					if sealed(v) {
 						protected++
 					}
 				}
 			}
-		}
-		if rows != c.rows || len(opener.opened) != protected {
-			t.Errorf("%s %v: %d rows with %d protected values, of which %d were opened", c.report, c.filters, rows,
-				protected, len(opener.opened))
+			if rows != c.rows || len(opener.opened) != protected {
+				t.Errorf("%s %v, for people %t: %d rows with %d protected values, of which %d were opened",
+					c.report, c.filters, people, rows, protected, len(opener.opened))
+			}
 		}
 	}
 }

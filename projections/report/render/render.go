@@ -48,6 +48,11 @@ func Names() []string {
 	return out
 }
 
+// ForPeople reports whether the form leaves out what only programs get.
+func ForPeople(form string) bool {
+	return slices.Contains([]string{"table", "csv-people", "html"}, form)
+}
+
 // Help names the forms in a sentence of English, with whom each is for.
 func Help() string {
 	names := Names()

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
 // A family of emoji is one character to its reader: a cell that is too long breaks beside it.
@@ -43,5 +45,26 @@ func TestATableBreaksNoCharacter(t *testing.T) {
 	}
 	if found != 40 || marks != 3 {
 		t.Errorf("%d families and %d rows:\n%s", found, marks, b.String())
+	}
+}
+
+// The forms that leave out what only programs get are those that say so: for them it is not even
+// opened.
+func TestFormsForPeopleLeaveOutWhatProgramsGet(t *testing.T) {
+	for _, f := range render.Forms() {
+		d := &document.Document{Language: words.Default().Base(), Location: time.UTC,
+			Columns: []document.Column{{ID: "shown", Title: "Shown"}, {ID: "id", Title: "Id", Machine: true}},
+			Rows: func(yield func(document.Row, error) bool) {
+				yield(document.Row{Cells: []document.Cell{{{JSON: schemas.JSON("a")}},
+					{{JSON: schemas.JSON("for programs")}}}}, nil)
+			},
+			Totals: func() ([]document.Fact, bool) { return nil, true }}
+		var b strings.Builder
+		if err := render.Write(f.Name, &b, d, 0); err != nil {
+			t.Fatal(err)
+		}
+		if has := strings.Contains(b.String(), "for programs"); has == render.ForPeople(f.Name) {
+			t.Errorf("%s: it has what programs get: %t", f.Name, has)
+		}
 	}
 }
