@@ -364,7 +364,7 @@ func (a *aged) measure(name string, do func() uint64) (seconds float64) {
 func (a *aged) report(id, form string, filters map[string]string, out io.Writer) uint64 {
 	a.t.Helper()
 	q, err := a.Ask(context.Background(), root, a.tenant.ID, report.Request{Report: id, Reveal: true,
-		Purpose: "measured", Filters: filters, Lang: "en"}, Patience{})
+		Purpose: "audit", Filters: filters, Lang: "en"}, Patience{})
 	if err != nil {
 		a.t.Fatal(err)
 	}
