@@ -46,6 +46,9 @@ var complianceStatus = Definition{
 		{ID: "platform", held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "state", Attr: content.OfCompliance, known: complianceStates},
+		{ID: "person", check: isUUID, shown: somebody},
+		{ID: "name", In: []string{"device"}},
+		{ID: "serial", In: []string{"serial"}},
 	},
 	rows: complianceRows,
 }

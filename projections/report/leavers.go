@@ -38,8 +38,13 @@ var leavers = Definition{
 		{ID: "id", Type: document.Text, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{{ID: "open", Flag: true}},
-	rows:    leaverRows,
+	Filters: []Filter{
+		{ID: "open", Flag: true},
+		{ID: "person", check: isUUID, shown: somebody},
+		{ID: "name", In: []string{"device"}},
+		{ID: "serial", In: []string{"serial"}},
+	},
+	rows: leaverRows,
 }
 
 var (
@@ -186,6 +191,9 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 			for _, d := range chosen {
 				a := asked[d.Stream.UUID().String()]
+				if person := q.filter["person"]; len(person) > 0 && !isUserOf(d.Device, person) {
+					continue
+				}
 				if open && !a.done.IsZero() {
 					continue
 				}

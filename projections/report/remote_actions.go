@@ -43,6 +43,7 @@ var remoteActions = Definition{
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "result", Attr: "action.result"},
 		{ID: "actor", check: isUUID, shown: somebody},
+		{ID: "person", check: isUUID, shown: somebody},
 		{ID: "text", In: []string{"reason"}, Whole: true},
 	},
 	rows: remoteActionRows,
@@ -70,7 +71,7 @@ func remoteActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				return
 			}
 			for i, t := range a.remote() {
-				if row := remoteActionRow(a, i, t); q.owned(t) && q.aimed(t) && !yield(row, nil) {
+				if row := remoteActionRow(a, i, t); q.owned(t) && q.aimed(t) && q.had(t) && !yield(row, nil) {
 					return
 				}
 			}
@@ -114,6 +115,12 @@ func (q *question) owned(t target) bool {
 	h, _ := t.then.Get("device.ownership")
 	want := q.filter["ownership"]
 	return len(want) == 0 || slices.Contains(want, string(h.Text))
+}
+
+// had reports whether the person that the filter asks for was the device's user then.
+func (q *question) had(t target) bool {
+	want := q.filter["person"]
+	return len(want) == 0 || isUserOf(t.then, want)
 }
 
 // aimed reports whether the target is one of the devices that the filter asks for: an action names

@@ -45,10 +45,16 @@ func TestOnlyWhatIsShownIsOpened(t *testing.T) {
 		{"device-history", map[string]string{"device": "mac-0042"}, 0, 1},
 		{"device-history", map[string]string{"device": "F4K3serial1"}, 0, 4},
 		{"admin-actions", map[string]string{"device": "F4K3SERIAL1"}, 0, 2},
+		{"remote-actions", map[string]string{"person": fatima.String()}, 0, 4},
+		{"remote-actions", map[string]string{"person": anna.String()}, 0, 0},
+		{"compliance-status", map[string]string{"serial": "f4k3"}, 0, 1},
+		{"compliance-status", map[string]string{"person": anna.String()}, 0, 0},
+		{"leavers", map[string]string{"person": fatima.String()}, 0, 2},
+		{"leavers", map[string]string{"person": anna.String()}, 0, 0},
 	} {
 		for _, people := range []bool{false, true} {
 			r := request(c.report, "en")
-			r.Filters, r.Sample, r.ForPeople = c.filters, c.sample, people
+			r.Filters, r.Sample, r.ForPeople, r.Owners = c.filters, c.sample, people, owners
 			opener := &shownTo{Searcher: s}
 			rep, err := report.Run(t.Context(), db, opener, r)
 			if err != nil {
@@ -81,7 +87,8 @@ func TestOnlyWhatIsShownIsOpened(t *testing.T) {
 // sealed reports whether the value stands in the story under somebody's key.
 func sealed(v content.Value) bool {
 	return v.State != document.Shown || slices.Contains([]string{"device.name", "device.serial-number",
-		"device.phone-number", "device.user-upn", "device.enrolled-at", "device.last-contact", "device.intune-id",
+		"device.phone-number", "device.user-upn", "account.upn",
+		"device.enrolled-at", "device.last-contact", "device.intune-id",
 		"action.actor-upn", "action.actor-ip", "action.application-name", "action.target-name", "action.reason",
 		"action.changes"}, v.Attr)
 }
