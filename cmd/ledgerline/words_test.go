@@ -35,6 +35,8 @@ func TestEachCodeHasItsWords(t *testing.T) {
 		says string
 	}{
 		{&custody.Problem{Field: custody.FieldPurpose, Code: custody.ErrMissing}, cli.Wrong, "--purpose is required"},
+		{&custody.Problem{Field: custody.FieldWords, Code: custody.ErrTooMany, Most: 2000}, cli.Wrong,
+			"have at most 2,000 bytes"},
 		{&custody.Problem{Field: custody.FieldEvent, Code: custody.ErrMissing}, cli.Wrong,
 			"`ledgerline ledger check`"},
 		{&custody.Problem{Field: custody.FieldLoss, Code: custody.ErrMissing}, cli.Wrong, "leave out --accept-loss"},

@@ -230,6 +230,10 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 			return a.say("other-right", args), Refused
 		}
 		return a.say("acts-unnamed", nil), Refused
+	case custody.ErrTooMany:
+		if p.Field == custody.FieldWords {
+			return a.say("purpose-long", args), Wrong
+		}
 	case custody.ErrUnderWay:
 		args["clock"] = p.Until.In(a.in.Location()).Format("15:04:05 -07:00")
 	}
