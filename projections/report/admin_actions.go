@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"slices"
 	"strings"
@@ -82,17 +81,11 @@ func (q *question) actionFilter() (f projections.ActionFilter, err error) {
 			f.Applications = append(f.Applications, strings.ToLower(id))
 		}
 	}
-	if f.Actors, err = q.aliases("actor"); err != nil {
-		return f, err
-	}
+	f.Actors, err = q.aliases("actor")
 	for _, s := range q.filter["device"] {
-		st, err := deviceStream(s)
-		if err != nil {
-			return f, fmt.Errorf("filter device: %w", err)
-		}
-		f.Devices = append(f.Devices, st.UUID().String())
+		f.Devices = append(f.Devices, schemas.Stream(s).UUID().String())
 	}
-	return f, nil
+	return f, err
 }
 
 // targetAttributes are what a target of an action may be called by.

@@ -14,5 +14,5 @@ var (
 	text, number, whole = content.Text, content.Number, content.Whole
 	sequence, instant   = content.Sequence, content.Instant
 	of, first, named    = content.Of, content.First, content.Named
-	joined, orNull      = content.Joined, content.OrNull
+	orNull              = content.OrNull
 )

@@ -41,15 +41,12 @@ var complianceStatus = Definition{
 		{ID: "id", Type: document.Text, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{
+	Filters: append([]Filter{
 		{ID: "days", one: true, check: isCount},
 		{ID: "platform", held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "state", Attr: content.OfCompliance, known: complianceStates},
-		{ID: "person", check: isUUID, shown: somebody},
-		{ID: "name", In: []string{"device"}},
-		{ID: "serial", In: []string{"serial"}},
-	},
+	}, onDevices...),
 	rows: complianceRows,
 }
 
@@ -113,7 +110,7 @@ func complianceRow(d projections.Device, state projections.Held, told bool, days
 		Cells: cells(
 			get("device.name"), get("device.serial-number"), userOf(get), is, since, passed,
 			get("device.grace-until"), get("device.last-contact"), get("device.ownership"),
-			joined(get("device.operating-system"), get("device.os-version")), text(d.Stream.UUID().String()),
+			slices.Concat(get("device.operating-system"), get("device.os-version")), text(d.Stream.UUID().String()),
 			sequence(seq),
 		),
 	}

@@ -58,11 +58,7 @@ const attributeLoggedOn = "device.logged-on-user"
 
 func deviceExposureRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		stream, err := deviceStream(q.filter["device"][0])
-		if err != nil {
-			yield(Row{}, fmt.Errorf("filter device: %w", err))
-			return
-		}
+		stream := schemas.Stream(q.filter["device"][0])
 		e := exposure{stream: stream, held: map[[2]string]projections.Change{}, other: map[uint64]bool{}}
 		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, projections.Period{}, nil, q.asOf) {
 			if err != nil {

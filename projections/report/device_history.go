@@ -75,11 +75,7 @@ func attributeNames(l *words.Language, ids []string) string {
 
 func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		stream, err := deviceStream(q.filter["device"][0])
-		if err != nil {
-			yield(Row{}, fmt.Errorf("filter device: %w", err))
-			return
-		}
+		stream := schemas.Stream(q.filter["device"][0])
 		told := history{causes: causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}}
 		_, told.all = q.filter["all"]
 		_, told.volatile = q.filter["with-volatile"]

@@ -21,6 +21,13 @@ var inventoryAttributes = []string{
 	"device.enrolled-at", "device.last-contact", "device.management-state", "device.intune-id",
 }
 
+// onDevices are the filters of reports that have a device a row: its user, name, serial number.
+var onDevices = []Filter{
+	{ID: "person", check: isUUID, shown: somebody},
+	{ID: "name", In: []string{"device"}},
+	{ID: "serial", In: []string{"serial"}},
+}
+
 // deviceInventory: which devices there are, or were at a moment.
 var deviceInventory = Definition{
 	ID:    "device-inventory",
@@ -41,13 +48,10 @@ var deviceInventory = Definition{
 		{ID: "id", Type: document.Text},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{
+	Filters: append([]Filter{
 		{ID: "platform", held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
-		{ID: "person", check: isUUID, shown: somebody},
-		{ID: "name", In: []string{"device"}},
-		{ID: "serial", In: []string{"serial"}},
-	},
+	}, onDevices...),
 	rows: deviceInventoryRows,
 }
 
@@ -69,21 +73,13 @@ func deviceInventoryRows(ctx context.Context, q *question) iter.Seq2[Row, error]
 }
 
 func matches(q *question, d projections.Device) bool {
-	if want := q.filter["ownership"]; len(want) > 0 {
-		if h, ok := d.Get("device.ownership"); !ok || !slices.Contains(want, string(h.Text)) {
-			return false
-		}
-	}
-	if want := q.filter["platform"]; len(want) > 0 {
-		h, ok := d.Get("device.operating-system")
-		if !ok || !slices.ContainsFunc(want, func(p string) bool { return hasPrefixFold(string(h.Text), p) }) {
-			return false
-		}
-	}
-	if want := q.filter["person"]; len(want) > 0 && !isUserOf(d, want) {
-		return false
-	}
-	return true
+	owned, _ := d.Get("device.ownership")
+	system, _ := d.Get("device.operating-system")
+	platform, person := q.filter["platform"], q.filter["person"]
+	begins := func(p string) bool { return hasPrefixFold(string(system.Text), p) }
+	return among(q.filter["ownership"], string(owned.Text)) &&
+		(len(platform) == 0 || slices.ContainsFunc(platform, begins)) &&
+		(len(person) == 0 || isUserOf(d, person))
 }
 
 // userAttributes say who a device's user is. Their values are sealed under that person's aliases.
@@ -111,8 +107,10 @@ func deviceRow(d projections.Device) Row {
 	return Row{
 		Key: string(d.Stream), Seq: seq,
 		Cells: cells(
-			get("device.name"), get("device.serial-number"), joined(get("device.manufacturer"), get("device.model")),
-			joined(get("device.operating-system"), get("device.os-version")), get("device.ownership"), userOf(get),
+			get("device.name"), get("device.serial-number"),
+			slices.Concat(get("device.manufacturer"), get("device.model")),
+			slices.Concat(get("device.operating-system"), get("device.os-version")),
+			get("device.ownership"), userOf(get),
 			get("device.compliance-state"), get("device.encrypted"), get("device.management-state"),
 			get("device.enrolled-at"),
 			get("device.last-contact"), get("device.intune-id"), text(d.Stream.UUID().String()), sequence(seq),

@@ -38,27 +38,20 @@ var leavers = Definition{
 		{ID: "id", Type: document.Text, Machine: true},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{
-		{ID: "open", Flag: true},
-		{ID: "person", check: isUUID, shown: somebody},
-		{ID: "name", In: []string{"device"}},
-		{ID: "serial", In: []string{"serial"}},
-	},
-	rows: leaverRows,
+	Filters: append([]Filter{{ID: "open", Flag: true}}, onDevices...),
+	rows:    leaverRows,
 }
 
 var (
 	accountAttributes = []string{"account.upn", "account.display-name", "account.enabled", "account.deleted-at"}
 	leaverAttributes  = []string{
 		"device.name", "device.serial-number", "device.ownership", "device.user-upn", "device.user-name",
-		"device.user-id", attrManagement, "device.last-contact",
+		"device.user-id", attributeManagement, "device.last-contact",
 	}
 	// leaving are the states of management in which a device was asked to leave, and has not.
 	leaving = []string{"retirePending", "retireIssued", "retireFailed", "wipePending", "wipeIssued", "wipeFailed",
 		"deletePending"}
 )
-
-const attrManagement = "device.management-state"
 
 // What became of a leaver's account.
 const (
@@ -170,6 +163,7 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 		}
 		_, open := q.filter["open"]
+		person := q.filter["person"]
 		devices := q.reader.Devices(ctx, q.tenant, q.asOf, leaverAttributes...)
 		for part, err := range q.withOwners(ctx, devices, "device.user-id", "device.user-upn", "device.user-name") {
 			if err != nil {
@@ -178,8 +172,11 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 			var chosen []owned
 			for _, d := range part {
+				if len(person) > 0 && !isUserOf(d.Device, person) {
+					continue
+				}
 				l, known := gone[d.owner]
-				h, _ := d.Get(attrManagement)
+				h, _ := d.Get(attributeManagement)
 				if l != nil || !known && slices.Contains(leaving, string(h.Text)) {
 					chosen = append(chosen, d)
 				}
@@ -191,9 +188,6 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 			for _, d := range chosen {
 				a := asked[d.Stream.UUID().String()]
-				if person := q.filter["person"]; len(person) > 0 && !isUserOf(d.Device, person) {
-					continue
-				}
 				if open && !a.done.IsZero() {
 					continue
 				}
@@ -218,7 +212,7 @@ func (q *question) asked(ctx context.Context, devices []owned) (map[string]farew
 	if len(devices) == 0 {
 		return out, nil
 	}
-	f := projections.ActionFilter{Verbs: []string{"action", "delete"}}
+	f := projections.ActionFilter{Verbs: remoteVerbs}
 	for _, d := range devices {
 		f.Devices = append(f.Devices, d.Stream.UUID().String())
 	}
@@ -255,10 +249,10 @@ func leaverRow(q *question, d projections.Device, l *leaver, a farewell) Row {
 		row.name = slices.Clone(first(l.name, row.name)) // a person may have several devices
 		row.deletedAt = slices.Clone(l.deletedAt)
 	}
-	state, since := get(attrManagement), time.Time{}
-	if h, ok := d.Get(attrManagement); ok && slices.Contains(leaving, string(h.Text)) {
+	state, since := get(attributeManagement), time.Time{}
+	if h, ok := d.Get(attributeManagement); ok && slices.Contains(leaving, string(h.Text)) {
 		if since = h.Observed; a.asked.IsZero() { // asked where no record of an action came from
-			a.action, a.asked = of(attrManagement, h.Text, uuid.Nil), since
+			a.action, a.asked = of(attributeManagement, h.Text, uuid.Nil), since
 		}
 	}
 	var account, days Cell

@@ -50,9 +50,8 @@ var remoteActions = Definition{
 }
 
 var (
-	remoteThen = append([]string{"device.ownership", "device.user-upn", "device.user-name", "device.user-id"},
-		targetAttributes...)
-	remoteNow = []string{attributeManagement}
+	remoteThen = slices.Concat([]string{"device.ownership"}, userAttributes, targetAttributes)
+	remoteNow  = []string{attributeManagement}
 )
 
 const attributeManagement = "device.management-state"
@@ -71,7 +70,7 @@ func remoteActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				return
 			}
 			for i, t := range a.remote() {
-				if row := remoteActionRow(a, i, t); q.owned(t) && q.aimed(t) && q.had(t) && !yield(row, nil) {
+				if q.wants(t) && !yield(remoteActionRow(a, i, t), nil) {
 					return
 				}
 			}
@@ -110,27 +109,13 @@ func (a *action) remote() (out []target) {
 	return out
 }
 
-// owned reports whether the device was owned as the filter asks.
-func (q *question) owned(t target) bool {
+// wants reports whether the target is one that the filters ask for: an action names others too.
+// The person is who was the device's user then.
+func (q *question) wants(t target) bool {
 	h, _ := t.then.Get("device.ownership")
-	want := q.filter["ownership"]
-	return len(want) == 0 || slices.Contains(want, string(h.Text))
-}
-
-// had reports whether the person that the filter asks for was the device's user then.
-func (q *question) had(t target) bool {
-	want := q.filter["person"]
-	return len(want) == 0 || isUserOf(t.then, want)
-}
-
-// aimed reports whether the target is one of the devices that the filter asks for: an action names
-// others too.
-func (q *question) aimed(t target) bool {
-	want := q.filter["device"]
-	return len(want) == 0 || slices.ContainsFunc(want, func(s string) bool {
-		st, err := deviceStream(s)
-		return err == nil && st == t.stream
-	})
+	person := q.filter["person"]
+	return among(q.filter["device"], string(t.stream)) && among(q.filter["ownership"], string(h.Text)) &&
+		(len(person) == 0 || isUserOf(t.then, person))
 }
 
 // accepted is the action's result, told as that of a request.
@@ -144,7 +129,7 @@ func (a *action) accepted() Cell {
 
 func remoteActionRow(a action, nth int, t target) Row {
 	var user, since, state, stateSince, id Cell
-	for _, attr := range []string{"device.user-upn", "device.user-name", "device.user-id"} {
+	for _, attr := range userAttributes {
 		if h, ok := t.then.Get(attr); ok && user == nil {
 			user, since = of(attr, h.Text, uuid.Nil), instant(h.Observed)
 		}

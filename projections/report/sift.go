@@ -7,7 +7,6 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/projections"
-
 	"github.com/ledgerline/ledgerline/projections/report/heading"
 )
 
@@ -77,8 +76,8 @@ func (r *Report) sifted(ctx context.Context, rows iter.Seq2[Row, error], sieves 
 				return
 			}
 			for i, row := range aside {
-				passes := func(s sieve) bool { return s(row) }
-				if !slices.ContainsFunc(sieves, func(s sieve) bool { return !passes(s) }) && !yield(chunk[i], nil) {
+				stops := func(s sieve) bool { return !s(row) }
+				if !slices.ContainsFunc(sieves, stops) && !yield(chunk[i], nil) {
 					return
 				}
 			}

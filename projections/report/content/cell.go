@@ -65,15 +65,6 @@ func First(cs ...Cell) Cell {
 // Named is a name in a vocabulary, written in the language.
 func Named(vocabulary, id string) Cell { return Cell{{Attr: vocabulary, JSON: schemas.JSON(id)}} }
 
-// Joined puts values that people read as one ("Apple", "iPhone 16") into one cell.
-func Joined(cs ...Cell) Cell {
-	var out Cell
-	for _, c := range cs {
-		out = append(out, c...)
-	}
-	return out
-}
-
 // OrNull keeps the place of a value that is missing, where lists stand side by side.
 func OrNull(c Cell) Cell {
 	if len(c) == 0 {
