@@ -232,11 +232,7 @@ func (s *Session) Open(ctx context.Context, tokens []vault.Sealed) ([]vault.Open
 func (s *Session) Search(ctx context.Context, tokens []vault.Sealed) ([]vault.Opened, error) {
 	out := make([]vault.Opened, 0, len(tokens))
 	for part := range slices.Chunk(tokens, openPortion) {
-		err := s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-			u, err := tx.Unlock(part)
-			if err != nil {
-				return err
-			}
+		err := s.unlock(ctx, part, func(u *vault.Unlocked) error {
 			opened, err := u.Open()
 			out = append(out, opened...)
 			return err
@@ -259,11 +255,7 @@ type portion struct {
 
 // open opens a portion, or returns whom the session has to name first.
 func (s *Session) open(ctx context.Context, p portion) (unnamed []uuid.UUID, err error) {
-	err = s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
-		u, err := tx.Unlock(p.tokens)
-		if err != nil {
-			return err
-		}
+	err = s.unlock(ctx, p.tokens, func(u *vault.Unlocked) error {
 		unnamed = slices.DeleteFunc(u.Persons(), func(p uuid.UUID) bool { return s.seen[p] })
 		if len(unnamed) > 0 {
 			return nil
@@ -273,4 +265,15 @@ func (s *Session) open(ctx context.Context, p portion) (unnamed []uuid.UUID, err
 		return err
 	})
 	return unnamed, err
+}
+
+// unlock finds the keys of a portion on one snapshot of the vault, on which do may open it.
+func (s *Session) unlock(ctx context.Context, tokens []vault.Sealed, do func(*vault.Unlocked) error) error {
+	return s.c.cfg.Vault.View(ctx, s.tenant, func(tx *vault.Tx) error {
+		u, err := tx.Unlock(tokens)
+		if err != nil {
+			return err
+		}
+		return do(u)
+	})
 }
