@@ -20,13 +20,14 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:embed attributes/*.yaml types/*.yaml
+//go:embed attributes/*.yaml types/*.yaml items.yaml
 var files embed.FS
 
 // Catalogue holds the attributes and types that are known. It is immutable after loading.
 type Catalogue struct {
 	attributes map[string]*Attribute
 	types      map[string]*Type
+	items      []*Item
 	version    [8]byte
 }
 
@@ -40,8 +41,8 @@ var Default = sync.OnceValue(func() *Catalogue {
 	return c
 })
 
-// Load reads attributes/*.yaml and types/*.yaml. The error joins every fault found and names file
-// and entry.
+// Load reads attributes/*.yaml, types/*.yaml and, where it is there, items.yaml. The error joins
+// every fault found and names file and entry.
 func Load(files fs.FS) (*Catalogue, error) {
 	c := &Catalogue{attributes: map[string]*Attribute{}, types: map[string]*Type{}}
 	sum := sha256.New()
@@ -95,6 +96,9 @@ func Load(files fs.FS) (*Catalogue, error) {
 		return t.compile(c)
 	})
 	copy(c.version[:], sum.Sum(nil))
+	if len(errs) == 0 {
+		errs = append(errs, c.loadItems(files))
+	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)
 	}
@@ -133,13 +137,15 @@ func (c *Catalogue) MustType(name string) *Type {
 	return t
 }
 
+func byID(a, b *Attribute) int { return strings.Compare(a.ID, b.ID) }
+
 // Attributes returns all attributes, ordered by id.
 func (c *Catalogue) Attributes() []*Attribute {
 	out := make([]*Attribute, 0, len(c.attributes))
 	for _, a := range c.attributes {
 		out = append(out, a)
 	}
-	slices.SortFunc(out, func(a, b *Attribute) int { return strings.Compare(a.ID, b.ID) })
+	slices.SortFunc(out, byID)
 	return out
 }
 

@@ -78,4 +78,3 @@ func LowerASCII(s string) string {
 		return r
 	}, s)
 }
-
