@@ -28,7 +28,7 @@ import (
 // knownForm is raised with each change of what parsing or planning makes of the same record on the
 // same state: what an older program took is then looked at anew. testdata/states.sum is not
 // written with other results under the same form.
-const knownForm = 1
+const knownForm = 2
 
 // Bounds of a page. It ends behind about one record in so many, whichever those are: a record that
 // is put in or taken out moves no page but its own.
@@ -573,7 +573,7 @@ func (m *recognition) lasts(e *entry) bool {
 	}
 	t := e.tally
 	if e.vague || len(e.rests) == 0 || t.SameMoment || t.Disputed || len(t.Refused) > 0 || t.Omitted > 0 ||
-		t.Unnamed > 0 || t.Cut > 0 {
+		t.Unnamed > 0 || t.Cut > 0 || t.Contradicted > 0 {
 		return false
 	}
 	return !e.at.IsZero()
