@@ -642,7 +642,7 @@ func (m *recognition) lasts(e *entry) bool {
 	}
 	t := e.tally
 	if e.vague || len(e.rests) == 0 || t.SameMoment || t.Disputed || len(t.Refused) > 0 || t.Omitted > 0 ||
-		t.Unnamed > 0 || t.Cut > 0 {
+		t.Unnamed > 0 || t.Cut > 0 || t.Contradicted > 0 {
 		return false
 	}
 	return !e.at.IsZero()

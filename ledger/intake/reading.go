@@ -230,7 +230,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 		e.fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 		return
 	}
-	seen := &record.Seen{}
+	seen := &record.Seen{Columns: m.Columns}
 	of := in.kinds.Form(form.Name)
 	parsing := plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed}
 	var beside []plan.Reading

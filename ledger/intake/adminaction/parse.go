@@ -227,6 +227,14 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	return f, sh.Err
 }
 
+// parseAuditList refuses a row of the portal's list of actions. It has no id, and what it has (a
+// second, what was done, a name) two actions may share: taken, it would be a second action beside
+// the one that Graph or Azure Monitor tells, or hide one.
+func parseAuditList(plan.Parsing) (plan.Record, error) {
+	return nil, &record.FieldError{Field: "Id", Reason: "is not in the portal's list of audit logs, so that the " +
+		"action cannot be told from another: export auditEvents through Graph, or send AuditLogs to Azure Monitor"}
+}
+
 // newActor tells a person from an application. An actor whose kind is not told is a person where a
 // user name or, without any service principal, an object id is given.
 func newActor(kind, objectID, upn, servicePrincipal string) actor {

@@ -34,7 +34,8 @@ func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
 	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parseGraph},
-		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor}}
+		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
+		{Form: forms[2], OwnTime: true, Parse: parseAuditList}}
 }
 
 // Origin is the source, and when the action was.

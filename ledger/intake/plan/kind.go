@@ -136,6 +136,7 @@ type Tally struct {
 	SameMoment   bool           // superseded by another that is of the same moment
 	Supplemented bool           // told something of an action that the ledger lacked
 	Disputed     bool           // told something otherwise than the ledger
+	Contradicted int            // columns whose code says another thing than the words beside it
 }
 
 // RefuseItems counts entries that a rule keeps out.
