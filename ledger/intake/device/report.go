@@ -27,7 +27,6 @@ const twinOf = "_loc"
 func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	p := k.parser(in, source.Graph)
-	p.never(m)
 	for name, raw := range m.All {
 		if text, _ := record.AsText(raw); untold[strings.ToLower(text)] {
 			m.Delete(name)
