@@ -43,6 +43,9 @@ func (r *Recogniser) Recognise(it Item) (Item, error) {
 		it.Rec = &rec
 	}
 	it.Kind = r.kind(*it.Rec, it.Context)
+	if it.Rec.Members != nil {
+		it.Rec.Parent = parentOf(contextOf(*it.Rec, it.Context))
+	}
 	return it, nil
 }
 
