@@ -208,5 +208,8 @@ var appReportFields = []string{reportDeviceID, appKey, appName, appPublisher, ap
 // untold is what reports write where they have nothing to tell.
 var untold = map[string]bool{"-1": true, "-": true, "--": true, "n/a": true, "n.v.t.": true}
 
+// maxUntold is the longest of them, in quotes.
+const maxUntold = len(`"n.v.t."`)
+
 // zeroMeansUnknown: a device without storage or memory does not exist.
 var zeroMeansUnknown = map[string]bool{"device.storage-total": true, "device.memory": true}
