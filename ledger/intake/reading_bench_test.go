@@ -40,8 +40,8 @@ func BenchmarkReading(b *testing.B) {
 	b.ReportMetric(float64(size)*float64(b.N)/1e6/used.Seconds(), "MB/cpu-s")
 }
 
-// BenchmarkReadingForms reads, recognises and parses the same devices, told by Graph and in tables,
-// and plans nothing.
+// BenchmarkReadingForms reads, recognises and parses the same devices, told by Graph and in
+// tables, and plans nothing.
 func BenchmarkReadingForms(b *testing.B) {
 	graph, monitor, portal := aDeviceInEveryForm()
 	const devices = 5000

@@ -90,8 +90,8 @@ func (p *parser) codes(m *record.Members) {
 	}
 }
 
-// isCode reports whether a value is a code that the catalogue does not know and other sources spell
-// out: taken as it is, it would be another value than theirs.
+// isCode reports whether a value is a code that the catalogue does not know and other sources
+// spell out: taken as it is, it would be another value than theirs.
 func isCode(a *schemas.Attribute, raw json.RawMessage) bool {
 	if a.Shape == nil || a.Shape.Kind != "enum" && a.Shape.Kind != "bool" || !isDigits(raw) {
 		return false
