@@ -69,6 +69,10 @@ type entry struct {
 	fields map[string]int // unknown, by name
 	forged bool           // holds a text that would be taken for a sealed value
 
+	parts  []*entry              // what other kinds read of it; they follow it in its batch
+	of     *entry                // the record that it is a part of, nil for a record
+	before map[string]partBefore // of a record that is known: what became of its parts
+
 	outcome outcome
 	rule    string // of a wholly refused one
 	field   string // of a failed one

@@ -187,7 +187,7 @@ func (r *reading) Record(at source.Position, it source.Item) error {
 func (w *walked) holdBack(e *entry) {
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, plan.Tally{}, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack, e.parts = failed, nil, plan.Tally{}, nil, true, nil
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
@@ -232,14 +232,52 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 	}
 	seen := &record.Seen{Columns: m.Columns}
 	of := in.kinds.Form(form.Name)
-	record, err := of.Parse(plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
+	parsing := plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed}
+	var beside []plan.Reading
+	for _, r := range in.kinds.Readings(form.Name) {
+		if r.Reads(m) { // before the form's own parser takes from it
+			beside = append(beside, r)
+		}
+	}
+	record, err := of.Parse(parsing)
 	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		e.fail(err)
 		return
 	}
-	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
 	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
+	for _, r := range beside {
+		in.parseParts(e, r, parsing)
+	}
+	e.decoded = e.decoded || seen.Decoded > 0
+	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
+}
+
+// parseParts puts what a reading finds in a record into its kind's terms.
+func (in *Intake) parseParts(e *entry, r plan.Reading, parsing plan.Parsing) {
+	part := func() *entry {
+		p := &entry{line: e.line, number: e.number, kind: r.Name, named: true, wave: r.Wave, forged: e.forged, of: e}
+		e.parts = append(e.parts, p)
+		return p
+	}
+	for _, found := range r.Parts(parsing) {
+		if found.Err != nil {
+			part().fail(found.Err)
+			continue
+		}
+		for i, rec := range found.Records {
+			p := part()
+			if p.record = rec; i == 0 {
+				p.parsed = found.Tally
+			}
+			p.tally = p.parsed
+		}
+	}
+	if len(e.parts) > plan.MaxParts {
+		e.parts = e.parts[:1]
+		*e.parts[0] = entry{line: e.line, number: e.number, kind: r.Name, named: true, of: e, outcome: failed,
+			reason: "tells of more than one record may"}
+	}
 }
 
 // check refuses a record of a source tenant that was not declared.

@@ -72,6 +72,8 @@ type Parsing struct {
 	Now   time.Time
 	Seen  *record.Seen
 	Tally *Tally
+	// Around, of a Reading that looks into a member, is the record that has it.
+	Around *record.Record
 }
 
 // Record is one record in its kind's terms. What it tells may be planned more than once.
@@ -302,6 +304,7 @@ type Kinds struct {
 	awaited   *awaited
 	byStream  map[string]Kind
 	byForm    map[string]Parsed
+	readings  map[string][]Reading // by form
 	forms     []source.Form
 	linked    []string // kinds of streams that may wait for an id
 }
@@ -310,17 +313,21 @@ type Kinds struct {
 func NewKinds(c *schemas.Catalogue, all []Kind) *Kinds {
 	of := refusals{c.MustType("refusal.recorded.v1")}
 	k := &Kinds{catalogue: c, refusals: of, awaited: newAwaited(), byStream: map[string]Kind{},
-		byForm: map[string]Parsed{}}
+		byForm: map[string]Parsed{}, readings: map[string][]Reading{}}
 	for _, kind := range append([]Kind{of}, all...) {
 		k.byStream[kind.Stream()] = kind
 		if _, links := kind.(Linker); links {
 			k.linked = append(k.linked, kind.Stream())
+		}
+		if r, reads := kind.(Reader); reads {
+			k.addReadings(r)
 		}
 		for _, f := range kind.Forms() {
 			k.byForm[f.Name] = Parsed{f, k.Wave(kind.Stream())}
 			k.forms = append(k.forms, f.Form)
 		}
 	}
+	k.checkReadings()
 	return k
 }
 

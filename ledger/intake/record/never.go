@@ -1,6 +1,6 @@
 package record
 
-import "github.com/ledgerline/ledgerline/schemas"
+import "github.com/ledgerline/ledgerline/schemas/catalogue"
 
 // Categories of what no record may bring into the ledger, whoever adds it to one.
 const (
@@ -12,7 +12,7 @@ const (
 func (m *Members) DropNever() map[string]int {
 	counts := map[string]int{}
 	for name, raw := range m.All {
-		if c := schemas.NeverCollected(name); c != "" && !IsEmpty(raw) {
+		if c := catalogue.NeverCollected(name); c != "" && !IsEmpty(raw) {
 			counts[c]++
 			m.Delete(name)
 		}

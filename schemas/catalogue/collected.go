@@ -1,9 +1,11 @@
-package schemas
+package catalogue
 
 import (
 	_ "embed"
 	"strings"
 	"sync"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 //go:embed collected.yaml
@@ -25,7 +27,7 @@ var readCollected = sync.OnceValue(func() *collected {
 		Never        map[string][]string `yaml:"never-collected"`
 	}
 	if err := strictYAML(collectedFile, &file); err != nil {
-		panic("schemas: collected.yaml: " + err.Error()) // a test excludes it
+		panic("catalogue: collected.yaml: " + err.Error()) // a test excludes it
 	}
 	c := &collected{nothing: map[string]bool{}, junk: map[string]bool{}, never: map[string]string{}}
 	for _, s := range file.Nothing {
@@ -64,7 +66,7 @@ func Junk(value string) bool {
 	var room [inPlace]byte
 	lower, ok := lowered(&room, v)
 	if !ok {
-		lower = []byte(LowerASCII(v))
+		lower = []byte(looks.LowerASCII(v))
 	}
 	if readCollected().junk[string(lower)] {
 		return true

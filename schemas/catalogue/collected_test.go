@@ -1,6 +1,7 @@
-package schemas
+package catalogue
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -38,7 +39,7 @@ func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
 		if field != strings.ToLower(field) || NeverCollected(strings.ToUpper(field)) != category {
 			t.Errorf("never-collected: %q is not found whatever its case", field)
 		}
-		if !Default().MustAttribute("refusal.category").MayStandOpen(JSON(category)) {
+		if !Default().MustAttribute("refusal.category").MayStandOpen(asJSON(category)) {
 			t.Errorf("never-collected: %q is no category that a refusal can tell", category)
 		}
 	}
@@ -51,4 +52,13 @@ func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
 	if NeverCollected("serialNumber") != "" {
 		t.Error("a serial number is never collected")
 	}
+}
+
+// asJSON is a value as events hold it.
+func asJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }
