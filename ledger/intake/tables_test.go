@@ -1,12 +1,18 @@
 package intake
 
 import (
+	"context"
+	"encoding/csv"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
+	"time"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -114,12 +120,15 @@ func TestWhatIsOddInATableIsNamed(t *testing.T) {
 		!maps.Equal(s.UnknownFields, map[string]int{"EAS reason": 1, "(unusual name)": 1}) {
 		t.Error(asJSON(t, s))
 	}
-	want := []Failure{{"a.csv", 4, 3, "EAS reason", "the row ends before this column"},
-		{"a.csv", 5, 4, "(unusual name)", "the row goes on behind this column, which is the last"},
-		{"a.csv", 6, 5, "DeviceId", "is missing or no id of the source's form, so that the device cannot be told " +
-			"from another"},
-		{"a.csv", 7, 6, "LastContact", "is not a time that can be read"}}
-	if !slices.Equal(s.Failed, want) {
+	want := []string{"4/3 EAS reason the row ends before this column",
+		"5/4 (unusual name) the row goes on behind this column, which is the last",
+		"6/5 DeviceId is missing or no id of the source's form, so that the device cannot be told from another",
+		"7/6 LastContact is not a time that can be read"}
+	var got []string
+	for _, f := range s.Failed {
+		got = append(got, fmt.Sprintf("%d/%d %s %s", f.Line, f.Record, f.Field, f.Reason))
+	}
+	if !slices.Equal(got, want) {
 		t.Error(asJSON(t, s.Failed))
 	}
 	if again := w.importFiles(map[string]string{"a.csv": table}); again.EventsAppended != 0 || again.Unchanged != 3 ||
@@ -236,6 +245,109 @@ func TestARowOfAnothersTenantFails(t *testing.T) {
 		s := w.importFiles(map[string]string{"a.csv": table, "b.json": graph})
 		if s.FailedCount != 2 || s.HeldBack != 1 || len(w.events()) != 0 {
 			t.Error(asJSON(t, s))
+		}
+	}
+}
+
+// Whatever stands in a cell of a table, under whatever header, and in a header that nobody knows:
+// none of it stands in plain in a stream's name, an event or the summary.
+func TestNothingOfATableStandsInPlain(t *testing.T) {
+	const planted = "Kanarie-17@contoso.example"
+	for _, k := range kinds.All(schemas.Default()) {
+		for _, form := range k.Forms() {
+			for _, table := range form.Tables {
+				w := newWorld(t, true)
+				var devices strings.Builder
+				for n := range 200 {
+					devices.WriteString(device(n, toldAt.Format(time.RFC3339), nil))
+				}
+				w.importToldAt(devices.String())
+				var headers []string
+				for _, c := range table.Columns {
+					headers = append(headers, c.Member, c.Member+"_loc")
+				}
+				headers = append(headers, "Kanarie@x", "Some new column")
+				slices.Sort(headers)
+				headers = slices.Compact(headers)
+				var b strings.Builder
+				out := csv.NewWriter(&b)
+				rows := [][]string{headers}
+				for i, odd := range headers {
+					row := make([]string, len(headers))
+					for j, h := range headers {
+						switch {
+						case i == j:
+							row[j] = planted
+						case h == "DeviceId":
+							row[j] = guid(20, i)
+						case h == "LastContact":
+							row[j] = "2026-03-01 06:00:00"
+						case h == "ApplicationKey":
+							row[j] = "key"
+						}
+					}
+					if rows = append(rows, row); odd == "" {
+						t.Fatal("a column without a name")
+					}
+				}
+				if err := out.WriteAll(rows); err != nil {
+					t.Fatal(err)
+				}
+				s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"x"},
+					Observed: toldAt, FS: fstest.MapFS{"x": aFile(b.String())}}, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if s.Recorded < len(headers)/2 && s.FailedCount < len(headers)/2 || s.UnknownCount != 0 {
+					t.Errorf("%s: %s", form.Name, asJSON(t, s))
+				}
+				var text strings.Builder
+				if err := s.WriteText(&text, words.Default().Base()); err != nil {
+					t.Fatal(err)
+				}
+				told := []string{text.String(), asJSON(t, s)}
+				for _, e := range w.events() {
+					told = append(told, string(e.Stream), string(e.Data), string(e.Metadata))
+				}
+				for _, said := range told {
+					if strings.Contains(strings.ToLower(said), "kanarie") {
+						t.Errorf("%s: what was planted stands in %s", form.Name, said)
+					}
+				}
+			}
+		}
+	}
+}
+
+// The parts of a device's list may come in any order and portions: what is held is all of them, and
+// none is new again.
+func TestPartsOfAListAddUpInAnyOrder(t *testing.T) {
+	for range 4 {
+		seed := rand.Uint64()
+		r := rand.New(rand.NewPCG(seed, 3))
+		w := newWorld(t, true)
+		at := toldAt.Format(time.RFC3339)
+		w.importToldAt(device(1, at, nil) + device(2, at, nil))
+		var rows []string
+		for n := range 24 {
+			rows = append(rows, fmt.Sprintf("k%d,App %d,1,,,%s\n", n/2, n/2, guid(20, 1+n%2)))
+		}
+		for range 3 {
+			r.Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+			for from := 0; from < len(rows); {
+				to := min(from+1+r.IntN(9), len(rows))
+				if s := w.importToldAt(appHeader + strings.Join(rows[from:to], "")); s.Superseded != 0 {
+					t.Errorf("seed %d: %s", seed, asJSON(t, s))
+				}
+				from = to
+			}
+			held := w.heldApps()
+			if twice := slices.Repeat([]int{2}, 12); !slices.Equal(slices.Collect(maps.Values(held)), twice) {
+				t.Errorf("seed %d: %v are held", seed, held)
+			}
+			if s := w.importToldAt(appHeader + strings.Join(rows, "")); s.EventsAppended != 0 {
+				t.Errorf("seed %d: again %d events", seed, s.EventsAppended)
+			}
 		}
 	}
 }

@@ -203,7 +203,8 @@ const (
 // appReportFields are known of a row of the report on discovered apps. What it says of the device
 // and its user beside the id, the reports on devices say; it may be older here.
 var appReportFields = []string{reportDeviceID, appKey, appName, appPublisher, appVersion, appShort, appSize,
-	"ApplicationId", "DeviceName", "OSDescription", "OSVersion", "Platform", "UserId", "EmailAddress", "UserName"}
+	"ApplicationId", "DeviceName", "ImeiNumber", "OSDescription", "OSVersion", "Platform", "UserId", "EmailAddress",
+	"UserName"}
 
 // untold is what reports write where they have nothing to tell.
 var untold = map[string]bool{"-1": true, "-": true, "--": true, "n/a": true, "n.v.t.": true}

@@ -79,7 +79,7 @@ var separators = []rune{',', ';', '\t', '|'}
 // nil where there is none that is known, with what it looks like.
 func (s *scanner) table() (*tableReader, Looks) {
 	from, may := 0, separators
-	for {
+	for from < stretch {
 		line, next, whole := s.lineFrom(from, stretch)
 		if line = bytes.TrimRight(line, "\r"); !whole || next == from {
 			break
