@@ -100,7 +100,8 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-// batch is records that are planned in one transaction: what was read of one beside stands with it.
+// batch is records that are planned in one transaction: what was read of one beside stands with
+// it.
 type batch struct {
 	entries []*entry
 	size    int

@@ -32,6 +32,7 @@ type fact struct {
 	named       map[string]bool // ids that the record gives to persons and devices beside actor and targets
 	withheld    int             // secrets and scripts that were present and are not kept
 	cut         int             // values that were no secrets, and too long or too many
+	refused     []plan.Refusal  // what is never collected, and was in it
 }
 
 type actor struct {
@@ -101,7 +102,8 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	m, seen, p := in.Record, in.Seen, in.Properties
 	seen.Use("", m.Members, azureFields)
 	seen.Use("properties.", p, azurePropertyFields)
-	f := &fact{kind: k, source: source.AzureMonitor, form: kindAuditLog, correlation: m.Known("correlationId")}
+	f := &fact{kind: k, refused: in.Never, source: source.AzureMonitor, form: kindAuditLog,
+		correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "time", "identity", "operationName", "correlationId", "resultType")
 	sh.Single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
@@ -167,7 +169,8 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m, seen := in.Record, in.Seen
 	seen.Use("", m.Members, graphFields)
-	f := &fact{kind: k, source: source.Graph, form: kindAuditEvent, correlation: m.Known("correlationId")}
+	f := &fact{kind: k, refused: in.Never, source: source.Graph, form: kindAuditEvent,
+		correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
 		"activityOperationType", "activityResult", "correlationId", "category")

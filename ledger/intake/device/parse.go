@@ -32,7 +32,8 @@ type parser struct {
 }
 
 func (k *kind) parser(in plan.Parsing, source string) *parser {
-	return &parser{in: in, snapshot: &snapshot{Snapshot: entity.NewSnapshot(source), kind: k}}
+	return &parser{in: in, snapshot: &snapshot{Snapshot: entity.NewSnapshot(source), kind: k,
+		refused: in.Never}}
 }
 
 // take reads the mapped fields of m. What stands nested in the record says nothing with false and
@@ -101,18 +102,6 @@ func (p *parser) settleUser() {
 	}
 }
 
-// never counts and leaves out what no record may bring.
-func (p *parser) never(m *record.Members) {
-	counts := m.DropNever()
-	reader := record.Shapes{Seen: p.in.Seen} // of the wrong shape it holds nothing that is collected
-	for _, o := range reader.Objects(m.Get("deviceActionResults"), "deviceActionResults") {
-		if !record.IsEmpty(o.Get("deviceLocation")) {
-			counts[record.CategoryLocation]++
-		}
-	}
-	p.refused = plan.RefuseNever(counts)
-}
-
 var (
 	graphDeviceFields = record.NamesOf(entity.FieldNames(graphDevice, "hardwareInformation", "usersLoggedOn",
 		"detectedApps", "activationLockBypassCode")...)
@@ -129,7 +118,6 @@ var (
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	p := k.parser(in, source.Graph)
-	p.never(m)
 	if err := p.take(m, graphDevice, false); err != nil {
 		return nil, err
 	}
@@ -172,7 +160,6 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	m, properties := in.Members, in.Properties
 	p := k.parser(in, source.AzureMonitor)
-	p.never(properties)
 	if err := p.take(properties, azureDevice, false); err != nil {
 		return nil, record.Within("properties.", err)
 	}

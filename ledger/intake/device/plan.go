@@ -119,7 +119,7 @@ func (s *snapshot) userHint() vault.PersonHint {
 // mayRefuse lists the rules that could keep a part of the snapshot out.
 func (s *snapshot) mayRefuse() (rules []string) {
 	for _, r := range s.refused {
-		rules = append(rules, r.Rule)
+		rules = append(rules, r.Key())
 	}
 	for _, l := range s.Lists {
 		if l.Attr == s.kind.app {

@@ -33,7 +33,6 @@ var twins = func() (out []string) {
 func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	p := k.parser(in, source.Graph)
-	p.never(m)
 	for name, raw := range m.All {
 		if len(raw) > maxUntold {
 			continue

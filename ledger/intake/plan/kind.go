@@ -72,6 +72,7 @@ type Parsing struct {
 	Now   time.Time
 	Seen  *record.Seen
 	Tally *Tally
+	Never []Refusal // what the engine took out of the record: a kind tells it, and reads none of it
 	// Around, of a Reading that looks into a member, is the record that has it.
 	Around *record.Record
 }
@@ -164,6 +165,12 @@ type Looking struct {
 	// What is to be found.
 	devices []lookedFor
 	persons []personStream
+	refused []refusedOf
+}
+
+type refusedOf struct {
+	concerned schemas.Stream
+	key       string
 }
 
 type lookedFor struct {
@@ -198,6 +205,13 @@ func (l *Looking) Found() []schemas.Stream { return l.order }
 func (l *Looking) Device(h vault.DeviceHint, rules ...string) {
 	l.Ask(h)
 	l.devices = append(l.devices, lookedFor{h, rules})
+}
+
+// Refusals names the streams that count what was refused of one.
+func (l *Looking) Refusals(concerned schemas.Stream, all []Refusal) {
+	for _, r := range all {
+		l.refused = append(l.refused, refusedOf{concerned, r.Key()})
+	}
 }
 
 // Person names somebody of whom planning will need the stream of that kind, if they are known.
@@ -251,6 +265,11 @@ func (l *Looking) find() error {
 			if err := l.need(l.Tx.RefusalStream(known.Stream, rule)); err != nil {
 				return err
 			}
+		}
+	}
+	for _, r := range l.refused {
+		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
+			return err
 		}
 	}
 	for _, p := range l.persons {

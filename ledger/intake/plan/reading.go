@@ -18,8 +18,8 @@ type Reading struct {
 	// Member, unless "", is the member of theirs that is a list of what it reads: each entry is
 	// read by itself, with the record around it. The parser of that form need not know the member.
 	Member string
-	// Tells reports, looking at little, whether there is anything to be read. nil: where the member
-	// says something, or always.
+	// Tells reports, looking at little, whether there is anything to be read. nil: where the
+	// member says something, or always.
 	Tells func(record.Record) bool
 	// Parse puts what is told into the kind's terms: any number of records, which may be none. A
 	// *record.FieldError fails what was read alone.
@@ -95,7 +95,8 @@ func (r Reading) Parts(in Parsing) (out []Part) {
 		return []Part{{Err: reader.Err}}
 	}
 	if len(all) > MaxParts {
-		return []Part{{Err: &record.FieldError{Field: r.Member, Reason: fmt.Sprintf("has more than %d entries", MaxParts)}}}
+		return []Part{{Err: &record.FieldError{Field: r.Member,
+			Reason: fmt.Sprintf("has more than %d entries", MaxParts)}}}
 	}
 	around := in.Record
 	for _, o := range all {

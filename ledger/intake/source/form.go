@@ -68,6 +68,7 @@ type kind struct {
 	Name  string // as it may be shown
 	Form  *Form  // nil where it is not taken in
 	Named bool
+	Never string // as what it is never collected; "" for what may be
 }
 
 // taken returns the kind of what is taken in.
