@@ -76,6 +76,11 @@ func (a *account) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := a.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
+	kept := *a
+	a = &kept
+	var refused int
+	a.Snapshot, refused = a.Without(p.Tenant.Policy.Refuses)
+	a.refused = p.RefusedByPolicy(a.refused, refused)
 	person, err := p.Person(a.hint())
 	if err != nil {
 		return nil, 0, err
