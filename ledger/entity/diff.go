@@ -282,6 +282,16 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 	}
 }
 
+// Name says whose each single value is that the difference brings, where it is not the entity's
+// user's: the event that brings it names them.
+func (d Difference) Name(of func(*schemas.Attribute) uuid.UUID) {
+	for i := range d.deltas {
+		if c := &d.deltas[i]; c.Element == "" && !c.Removed {
+			c.Person = of(c.Attr)
+		}
+	}
+}
+
 // Former says of each removed value whose it was: the event that removes it names them. Whose
 // erasure has begun is named nowhere any more.
 func (s *State) Former(tx *vault.Tx, d Difference) error {

@@ -354,7 +354,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		var of *page
 		for i := range all {
 			c := &all[i]
-			by = m.markedBy(by[:0], c.form, c.item.Decoded, c.dating)
+			by = m.markedBy(by[:0], c.form, c.item, c.dating)
 			e := c.entry
 			e.mark = marks.Mark(by, c.item.Raw)
 			if c.begins || of == nil {
@@ -424,9 +424,12 @@ func (m *recognition) others(firsts []taken.Mark) []taken.Mark {
 }
 
 // markedBy appends all by which a record is marked beside its text.
-func (m *recognition) markedBy(to []byte, form plan.Parsed, decoded bool, dating record.Dating) []byte {
+func (m *recognition) markedBy(to []byte, form plan.Parsed, it source.Item, dating record.Dating) []byte {
 	to = schemas.LP(append(to, m.by...), form.Name)
-	if to = append(to, asByte(decoded), asByte(form.OwnTime)); form.OwnTime {
+	if it.Rec.Parent != "" {
+		to = schemas.LP(to, it.Rec.Parent) // a page tells whose its records are
+	}
+	if to = append(to, asByte(it.Decoded), asByte(form.OwnTime)); form.OwnTime {
 		return to
 	}
 	return append(binary.BigEndian.AppendUint64(to, uint64(dating.At.UnixNano())), asByte(dating.Proven))

@@ -166,6 +166,7 @@ type Looking struct {
 	devices []lookedFor
 	persons []personStream
 	refused []refusedOf
+	rules   map[int][]string // by which of ahead.Streams, those that may refuse a part of it
 }
 
 type refusedOf struct {
@@ -220,6 +221,18 @@ func (l *Looking) Person(kind string, h vault.PersonHint) {
 	l.persons = append(l.persons, personStream{kind, h})
 }
 
+// Mapped names the stream that is found by what its record is told apart by, with those that count
+// what the rules refused of it.
+func (l *Looking) Mapped(m vault.Mapped, rules ...string) {
+	if len(rules) > 0 {
+		if l.rules == nil {
+			l.rules = map[int][]string{}
+		}
+		l.rules[len(l.ahead.Streams)] = rules
+	}
+	l.ahead.Streams = append(l.ahead.Streams, m)
+}
+
 // Ask names a device that planning will ask for, who may be waited for by its ids.
 func (l *Looking) Ask(h vault.DeviceHint) {
 	l.ahead.Devices = append(l.ahead.Devices, h)
@@ -270,6 +283,20 @@ func (l *Looking) find() error {
 	for _, r := range l.refused {
 		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
 			return err
+		}
+	}
+	for i, m := range l.ahead.Streams {
+		s, _, err := l.Tx.MappedStream(m.Kind, m.Canonical)
+		if err := l.need(s, false, err); err != nil {
+			return err
+		}
+		for _, rule := range l.rules[i] {
+			if s == "" {
+				break // nothing is known of it
+			}
+			if err := l.need(l.Tx.RefusalStream(s, rule)); err != nil {
+				return err
+			}
 		}
 	}
 	for _, p := range l.persons {

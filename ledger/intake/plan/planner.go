@@ -126,6 +126,15 @@ func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, e
 	return s, err
 }
 
+// Mapped finds or mints the stream that is found by what its record is told apart by.
+func (p *Planner) Mapped(m vault.Mapped) (schemas.Stream, error) {
+	s, created, err := p.Tx.MappedStream(m.Kind, m.Canonical)
+	if created && err == nil {
+		p.empty[s] = true
+	}
+	return s, err
+}
+
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
 func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
 

@@ -23,11 +23,14 @@ type Form struct {
 	// Origin is the source of its events: Graph or AzureMonitor.
 	Origin string
 
-	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last part of an
-	// @odata.context; and sets of members by any of which a whole record is known that has
-	// neither. Of several forms that fit, the one whose set is larger is meant.
+	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last parts of an
+	// @odata.context, as "users" or "mobileApps/deviceStatuses", of which the longest counts; and
+	// sets of members by any of which a whole record is known that has neither. Of several forms
+	// that fit, the one whose set is larger is meant. Subtypes says that records of the collection
+	// are of further types, which nobody lists.
 	ODataTypes []string
 	Collection string
+	Subtypes   bool
 	Members    [][]string
 	// Of what PowerShell's SDK writes, which are Graph's names with a capital: sets of members,
 	// spelled as Graph does, any of which shows beside an id that a record is the SDK's; and all
@@ -115,6 +118,39 @@ func NewRecogniser(forms []Form) *Recogniser {
 		}
 	}
 	return r
+}
+
+// ofCollection returns the form of a collection's path, or nil: that of most of its last parts.
+func (r *Recogniser) ofCollection(path string) *Form {
+	for path != "" {
+		if f := r.collections[path]; f != nil {
+			return f
+		}
+		_, path, _ = strings.Cut(path, "/")
+	}
+	return nil
+}
+
+// ofGraph returns the form of a record of that type, "" for one that names none, in that
+// collection, whose last part may be the type of those in it.
+func (r *Recogniser) ofGraph(odata, collection string) *Form {
+	in := collection
+	if i := strings.LastIndex("/"+in, "/microsoft.graph."); i >= 0 {
+		if typ := in[i:][len("microsoft.graph."):]; odata == "" && !strings.Contains(typ, "/") {
+			odata = typ
+		}
+		in = strings.TrimSuffix(in[:i], "/")
+	}
+	if odata == "" {
+		return r.ofCollection(collection)
+	}
+	if f := r.types[odata]; f != nil {
+		return f
+	}
+	if f := r.ofCollection(in); f != nil && f.Subtypes {
+		return f
+	}
+	return nil
 }
 
 // ofCategory returns the form of a category of Azure Monitor, in any case, or nil.
