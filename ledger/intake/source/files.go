@@ -3,7 +3,6 @@ package source
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -24,6 +23,7 @@ type Listing struct {
 	src   Files
 	files []foundPath
 	total int64 // bytes
+	dated bool  // in the order of their times
 }
 
 // List lists the files at and below all paths: those of each sorted, one path after the other.
@@ -43,8 +43,10 @@ func (src Files) List(ctx context.Context) (*Listing, error) {
 	return l, nil
 }
 
-// ByDate puts the files in the order of their modification times.
+// ByDate puts the files in the order of their modification times, and what is in an archive too,
+// which has the place of its file.
 func (l *Listing) ByDate() {
+	l.dated = true
 	slices.SortStableFunc(l.files, func(a, b foundPath) int { return a.modified.Compare(b.modified) })
 }
 
@@ -119,7 +121,7 @@ func (e errNoFile) Error() string { return "is no regular file: " + e.kind }
 
 // open opens a regular file and nothing else: it looks before it opens, because opening a device
 // may act on it, asks not to wait for a pipe's writer, and looks again at what it got.
-func (src Files) open(path string) (io.ReadCloser, error) {
+func (src Files) open(path string) (fs.File, error) {
 	if src.FS != nil {
 		f, err := src.FS.Open(path)
 		if err != nil {
@@ -141,7 +143,7 @@ func (src Files) open(path string) (io.ReadCloser, error) {
 	return regular(f)
 }
 
-func regular(f fs.File) (io.ReadCloser, error) {
+func regular(f fs.File) (fs.File, error) {
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
 		err = errNoFile{kindOfFile(info.Mode())}

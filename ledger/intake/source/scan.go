@@ -142,11 +142,16 @@ func (r *Recogniser) scan(src io.Reader, to visitor) error {
 	if err != nil {
 		return err
 	}
+	return r.scanText(w, new(int), to)
+}
+
+// scanText reads a text, before which so many records stand.
+func (r *Recogniser) scanText(w *window, number *int, to visitor) error {
 	if w.startsWith("\xef\xbb\xbf") {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	s := &scanner{window: w, forms: r, to: to, number: new(int), seen: &record.Scanner{}}
+	s := &scanner{window: w, forms: r, to: to, number: number, seen: &record.Scanner{}}
 	switch {
 	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
 		return s.all()
