@@ -9,9 +9,9 @@ import (
 // limits bound what may come out of one file. A bomb is a file, so each is held to them alone.
 type limits struct {
 	// Deflate packs 1032 to 1 at most, and so does a bomb. Exports of devices and audit logs,
-	// whose names repeat in each record, come to 10 or 20, ones of the same record over and over
-	// to some 100. The ratio is to what the whole file measures: parts of it that several entries
-	// claim count once, and layers within layers gain nothing.
+	// whose names repeat in each record, come to 4 to 8 (measured), devices of one model to 20,
+	// one record over and over to 130. The ratio is to what the whole file measures: parts of it
+	// that several entries claim count once, and layers within layers gain nothing.
 	ratio int64
 	// free may come out whatever the ratio is: a small file may well be of nothing but blanks.
 	free int64
