@@ -15,7 +15,7 @@ require (
 	github.com/go-json-experiment/json v1.27.2 // Go 1.27's jsontext: one pass over JSON as it stands, taking and refusing what encoding/json does
 	github.com/google/uuid v1.6.0 // identifiers
 	github.com/hamba/avro/v2 v2.31.0 // the schemas of Avro files, as Event Hubs Capture writes them
-	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
+	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface; snappy of Avro files
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
 	github.com/rivo/uniseg v0.4.7 // how many columns a text takes on a terminal: Asian letters, emoji, accents

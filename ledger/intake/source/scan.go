@@ -107,7 +107,8 @@ func (s *scanner) look() sight {
 		text := s.buf[s.r:s.w]
 		n, err := s.seen.Scan(text)
 		switch {
-		case err == nil && n == len(text) && !endsItself(text[n-1]) && s.more(): // a number may go on
+		case err == nil && n == len(text) && !endsItself(text[n-1]) && n <= maxRecordBytes &&
+			len(s.ahead(min(2*n, maxRecordBytes)+1)) > n: // a number may go on
 		case err == nil && n <= maxRecordBytes && (endsItself(text[n-1]) || n == len(text) || endsWord(text[n])):
 			s.saw = sight{valid: true, text: s.buf[s.r : s.r+n]}
 			return s.saw

@@ -2,9 +2,12 @@ package source
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"fmt"
+	"io"
 	"io/fs"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -270,3 +273,90 @@ func (s *stoppedFile) Read(p []byte) (int, error) {
 	}
 	return s.File.Read(p[:min(len(p), 100)])
 }
+
+// repeated is a text that says one thing over and over.
+type repeated struct {
+	begin, of string
+	left      int
+}
+
+func (r *repeated) Read(p []byte) (int, error) {
+	if r.begin != "" {
+		n := copy(p, r.begin)
+		r.begin = r.begin[n:]
+		return n, nil
+	}
+	if r.left == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, strings.Repeat(r.of, len(p)/len(r.of)+1))
+	n = min(n, r.left)
+	r.left -= n
+	return n, nil
+}
+
+// A bomb that looks like records is read within bounded memory, and told once as what it is; so it
+// is where only its tenants are looked for.
+func TestABombThatLooksLikeRecordsIsRead(t *testing.T) {
+	const most = 70 << 20
+	for name, of := range map[string]*repeated{
+		"blanks in a list": {`{"value":[`, " ", most},
+		"a text":           {`{"value":[{"deviceName":"`, "x", most},
+		"a number":         {"[", "1", most},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			w := gzip.NewWriter(&b)
+			if _, err := io.Copy(w, of); err != nil {
+				t.Fatal(err)
+			}
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+			files := Files{Paths: []string{"x"}, FS: fstest.MapFS{"x": {Data: b.Bytes()}}}
+			l, err := files.List(context.Background())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			c := &weighing{bombs: map[string]int{}}
+			if err := testRecogniser.Read(context.Background(), l, c); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := testRecogniser.Foreign(context.Background(), l, declared, c.looked); err != nil {
+				t.Fatal(err)
+			}
+			const exceeds = "more than 200 times what the file measures comes out of it: it is read no further"
+			if c.bombs[exceeds] != 1 {
+				t.Errorf("told: %v", c.bombs)
+			}
+			runtime.GC()
+			runtime.ReadMemStats(&after)
+			if grown := int64(max(c.peak, after.HeapSys)) - int64(before.HeapSys); grown > 64<<20 {
+				t.Errorf("the heap took %d MiB more", grown>>20)
+			}
+		})
+	}
+}
+
+// weighing counts what it is told by its words, and weighs the heap.
+type weighing struct {
+	bombs map[string]int
+	peak  uint64 // bytes that the heap took of the system
+}
+
+func (w *weighing) looked(Position) error {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	w.peak = max(w.peak, m.HeapSys)
+	return nil
+}
+
+func (w *weighing) Record(p Position, _ Item) error { return w.looked(p) }
+func (w *weighing) Broken(p Position, f Flaw) error {
+	w.bombs[f.Reason]++
+	return w.looked(p)
+}
+func (w *weighing) Notice(Position, int, string) error { return nil }
+func (w *weighing) Unknown(Position, Looks) error      { return nil }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -72,6 +73,7 @@ const (
 	gzipBegins  = "\x1f\x8b"
 	zipBegins   = "PK\x03\x04"
 	emptyZip    = "PK\x05\x06"
+	onePartZip  = "PK\x07\x08" // was to be one of several, and is the only one
 	avroBegins  = "Obj\x01"
 	macOSBegins = "\x00\x05\x16\x07" // what macOS keeps of a file beside its content
 )
@@ -82,11 +84,12 @@ func (u *unpacker) content(f File, p Place, layers int) error {
 	n, err := io.ReadFull(f.Reader, begin)
 	begin = begin[:n]
 	f.Reader = resume(begin, err, f.Reader)
-	is := func(s string) bool { return string(begin[:min(n, len(s))]) == s }
+	is := func(s string) bool { return strings.HasPrefix(string(begin), s) }
+	zipped := is(zipBegins) || is(emptyZip) || is(onePartZip)
 	switch {
 	case is(macOSBegins) && p.ofMacOS:
 		return nil
-	case !is(gzipBegins) && !is(zipBegins) && !is(emptyZip) && !is(avroBegins):
+	case !is(gzipBegins) && !zipped && !is(avroBegins):
 		return u.to.Text(p, f.Reader)
 	case layers == u.layers:
 		return u.fail(p, fmt.Sprintf("is packed in more than %d layers: unpack it first", u.layers))

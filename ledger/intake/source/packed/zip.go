@@ -10,9 +10,11 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -41,10 +43,11 @@ func (u *unpacker) zip(f File, p Place, layers int) error {
 	}
 	entries := make([]*entry, 0, len(archive.File))
 	for i, of := range archive.File {
-		if strings.HasSuffix(of.Name, "/") && of.UncompressedSize64 == 0 { // a folder
+		e := &entry{File: of, number: i + 1, path: slashed(of.Name)}
+		if strings.HasSuffix(e.path, "/") && of.UncompressedSize64 == 0 { // a folder
 			continue
 		}
-		entries = append(entries, &entry{File: of, number: i + 1, path: slashed(of.Name)})
+		entries = append(entries, e)
 	}
 	if a, b := overlap(entries); a != nil {
 		return u.fail(p, fmt.Sprintf("its entries %d and %d claim the same bytes: such an archive is made to "+
@@ -202,8 +205,8 @@ func (u *unpacker) entry(e *entry, p Place, layers int) error {
 	switch {
 	case e.Flags&encrypted != 0:
 		return u.fail(at, "is encrypted: unpack it with its password first")
-	case !e.Mode().IsRegular():
-		return u.fail(at, "is a link or the like in its archive, and no file: it is not read")
+	case e.Mode()&fs.ModeSymlink != 0: // what came from a pipe is one there, and has content all the same
+		return u.fail(at, "is a link in its archive, and no file: it is not read")
 	case e.UncompressedSize64 == 0 && e.CompressedSize64 == 0:
 		return nil
 	}
@@ -213,9 +216,9 @@ func (u *unpacker) entry(e *entry, p Place, layers int) error {
 	}
 	switch e.Method {
 	case zip.Deflate:
-		unpacked := flate.NewReader(bufio.NewReaderSize(raw, 64<<10))
-		defer unpacked.Close()
-		raw = unpacked
+		inflating := inflaters.Get().(*inflater)
+		defer inflaters.Put(inflating)
+		raw = inflating.of(raw)
 	case zip.Store:
 	default:
 		return u.fail(at, fmt.Sprintf("is packed by method %d%s, which is not understood: pack it anew by Deflate",
@@ -223,6 +226,24 @@ func (u *unpacker) entry(e *entry, p Place, layers int) error {
 	}
 	return u.content(File{Reader: counted{&unzipped{Reader: raw, entry: e}, &u.budget}, Modified: at.Modified}, at,
 		layers)
+}
+
+// inflater unpacks Deflate, one entry after the other: one takes 100 KiB, and archives may be of
+// many small entries.
+type inflater struct {
+	in  *bufio.Reader
+	out io.ReadCloser
+}
+
+var inflaters = sync.Pool{New: func() any {
+	in := bufio.NewReaderSize(nil, 64<<10)
+	return &inflater{in, flate.NewReader(in)}
+}}
+
+func (i *inflater) of(packed io.Reader) io.Reader {
+	i.in.Reset(packed)
+	_ = i.out.(flate.Resetter).Reset(i.in, nil) // never fails
+	return i.out
 }
 
 // encrypted are the flags of an entry of which nothing can be read.
@@ -252,9 +273,9 @@ func (e *entry) place(p Place) Place {
 	name := e.path
 	switch {
 	case !isFileName(name):
-		name = fmt.Sprintf("entry %d", e.number)
+		name = fmt.Sprintf("#%d", e.number)
 	case e.twice:
-		name = fmt.Sprintf("%s (entry %d)", name, e.number)
+		name = fmt.Sprintf("%s (#%d)", name, e.number)
 	}
 	in := Place{Name: name, Folder: path.Dir(e.path), Modified: e.modified(p),
 		ofMacOS: strings.Contains(e.path, "__MACOSX/") || strings.HasPrefix(path.Base(e.path), "._")}
