@@ -5,6 +5,7 @@ package kinds
 import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/app"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -16,5 +17,6 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		device.New(c),
 		adminaction.New(c),
 		account.New(c),
+		app.New(c),
 	}
 }

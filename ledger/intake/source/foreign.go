@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -18,11 +19,11 @@ import (
 // A file is looked at as bytes first: one in which nothing can name such a tenant is not taken
 // apart.
 func (r *Recogniser) Foreign(
-	ctx context.Context, l *Listing, takes func(tenant string) bool, looked func(Position) error,
+	ctx context.Context, l *folders.Listing, takes func(tenant string) bool, looked func(Position) error,
 ) (bool, error) {
 	to := &lookout{takes: takes, looked: looked}
 	w := newWalk(ctx, r, l, to)
-	for _, f := range l.files {
+	for _, f := range l.Found {
 		if err := context.Cause(ctx); err != nil {
 			return false, err
 		}
@@ -36,7 +37,7 @@ func (r *Recogniser) Foreign(
 		case err != nil:
 			return false, err
 		}
-		w.done += f.size
+		w.done += f.Size
 	}
 	return false, nil
 }
@@ -78,7 +79,7 @@ func (l *lookout) Notice(Position, int, string) error { return nil }
 func (l *lookout) Unknown(Position, Looks) error      { return nil }
 
 // mayName reports whether a record of the file may name a source tenant that is not to be taken.
-func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
+func (w *walk) mayName(f folders.Found, to *lookout) (bool, error) {
 	one := &naming{unpacking: &unpacking{walk: w, found: f}, to: to, names: namesOf(to.takes)}
 	err := w.unpack(f, one)
 	if errors.Is(err, errForeign) {
@@ -130,6 +131,9 @@ func (n *naming) Messages(p packed.Place, m *packed.Messages) error {
 
 // text looks through a text.
 func (n *naming) text(f *walkedFile, w *window) error {
+	if inHeader(w.ahead(2 * stretch)) { // it begins in the first, and is no longer than one
+		return errForeign
+	}
 	for {
 		if err := context.Cause(n.ctx); err != nil {
 			return err
@@ -148,6 +152,17 @@ func (n *naming) Fault(packed.Place, error) error      { return context.Cause(n.
 func (n *naming) Notice(packed.Place, string) error    { return nil }
 func (n *naming) OtherAvro(packed.Place, string) error { return nil }
 func (n *naming) Office(packed.Place, bool) error      { return nil }
+
+// inHeader reports whether a text is no JSON and may name such a member where the header of a
+// table would, without quotes.
+func inHeader(begin []byte) bool {
+	text := bytes.TrimLeft(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")), " \t\r\n,")
+	if len(text) == 0 || text[0] == '{' || text[0] == '[' {
+		return false
+	}
+	lower := bytes.ToLower(text)
+	return bytes.Contains(lower, []byte("tenantid")) || bytes.Contains(lower, []byte("resourceid"))
+}
 
 // namesOf looks in a text for what may name a source tenant: members of the names that
 // SourceTenants reads, in any case, since transports write them otherwise. takes is asked for each

@@ -6,91 +6,45 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"path"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
 )
-
-// openFile is a file that is being read, and how far.
-type openFile struct {
-	fs.File
-	ctx        context.Context
-	read, size int64 // bytes; of an archive, which is read here and there, no more than it has
-}
-
-// Read ends with ctx: there may be no record for long.
-func (f *openFile) Read(p []byte) (int, error) {
-	if err := context.Cause(f.ctx); err != nil {
-		return 0, err
-	}
-	n, err := f.File.Read(p)
-	f.read += int64(n)
-	return n, err
-}
-
-// anywhere reads a file that can be read anywhere.
-type anywhere struct {
-	*openFile
-	at io.ReaderAt
-}
-
-func (f anywhere) ReadAt(p []byte, off int64) (int, error) {
-	if err := context.Cause(f.ctx); err != nil {
-		return 0, err
-	}
-	n, err := f.at.ReadAt(p, off)
-	f.read = min(f.read+int64(n), max(f.read, f.size))
-	return n, err
-}
 
 // opened takes what is in a file.
 type opened interface {
 	packed.Visitor
 	// opens is called with the file before the others.
-	opens(*openFile)
+	opens(*folders.File)
 }
 
 // unpack opens a file and hands out what is in it. What cannot be opened is a fault at no place
 // within it. The error is of to.
-func (w *walk) unpack(f foundPath, to opened) error {
-	if f.fault != "" {
-		return to.Fault(packed.Place{}, &packed.Damage{Reason: f.fault})
-	}
-	src, err := w.src.open(f.path)
-	var none errNoFile
-	switch {
-	case errors.As(err, &none):
-		return to.Fault(packed.Place{}, &packed.Damage{Reason: none.Error()})
-	case err != nil:
-		return to.Fault(packed.Place{}, &packed.Damage{Reason: "cannot be opened: " + reasonOf(err)})
+func (w *walk) unpack(f folders.Found, to opened) error {
+	src, err := w.src.Open(w.ctx, f)
+	if err != nil {
+		return to.Fault(packed.Place{}, &packed.Damage{Reason: err.Error()})
 	}
 	defer src.Close()
-	of := &openFile{File: src, ctx: w.ctx, size: f.size}
-	if info, err := src.Stat(); err == nil {
-		of.size = info.Size()
-	}
-	to.opens(of)
-	in := packed.File{Reader: of, Size: of.size, Modified: f.modified, Dated: w.dated}
-	if at, can := src.(io.ReaderAt); can {
-		in.At = anywhere{of, at}
-	}
-	return packed.Unpack(in, to)
+	to.opens(src)
+	return packed.Unpack(packed.File{Reader: src.Reader(), At: src.At, Size: src.Size, Modified: f.Modified,
+		Dated: w.src.Dated}, to)
 }
 
 // unpacking reads the records in a file.
 type unpacking struct {
 	*walk
-	found foundPath
-	src   *openFile
+	found folders.Found
+	src   *folders.File
 }
 
-func (u *unpacking) opens(f *openFile) { u.src = f }
+func (u *unpacking) opens(f *folders.File) { u.src = f }
 
 // at returns the reading of what stands at a place of the file.
 func (u *unpacking) at(p packed.Place) *walkedFile {
-	f := &walkedFile{walk: u.walk, name: u.found.path, folder: path.Dir(u.found.path), modified: u.found.modified,
+	f := &walkedFile{walk: u.walk, name: u.found.Path, folder: path.Dir(u.found.Path), modified: u.found.Modified,
 		src: u.src}
 	if p.Name != "" {
 		f.name, f.folder, f.modified = packed.Join(f.name, p.Name), packed.Join(f.name, p.Folder), p.Modified

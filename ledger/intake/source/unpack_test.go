@@ -16,6 +16,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/intake/source/packed/packedtest"
 )
 
@@ -193,7 +194,7 @@ func TestEntriesAreDatedAndCountedByTheirFile(t *testing.T) {
 	archive := packedtest.Zip(t, packedtest.Entry{Name: "new", Text: aDevice, Modified: at(3)},
 		packedtest.Entry{Name: "old", Text: strings.Repeat(aDevice+"\n", 10_000), Modified: at(2)})
 	compressed := packedtest.Gzip(t, aDevice)
-	c := collect(t, testRecogniser, Files{Paths: []string{"."}, FS: fstest.MapFS{
+	c := collect(t, testRecogniser, folders.Source{Paths: []string{"."}, FS: fstest.MapFS{
 		"a.zip": {Data: []byte(archive), ModTime: at(4)}, "b.gz": {Data: []byte(compressed), ModTime: at(1)}}})
 	var order []string
 	for i, p := range c.places {
@@ -226,7 +227,7 @@ func (s sequential) Open(name string) (fs.File, error) {
 // An archive is read where its file can only be read from the beginning, too.
 func TestAnArchiveIsReadFromAFileThatCannotBeReadAnywhere(t *testing.T) {
 	archive := packedtest.Zip(t, packedEntry("a", aDevice))
-	c := collect(t, testRecogniser, Files{Paths: []string{"x"},
+	c := collect(t, testRecogniser, folders.Source{Paths: []string{"x"},
 		FS: sequential{fstest.MapFS{"x": {Data: []byte(archive)}}}})
 	if !slices.Equal(c.out, []string{"x » a:1 1 Devices"}) {
 		t.Errorf("%q", c.out)
@@ -238,8 +239,8 @@ func TestAWalkEndsInsideWhatIsPacked(t *testing.T) {
 	blanks := packedtest.Gzip(t, strings.Repeat(" ", 8<<20)+aDevice)
 	ctx, cancel := context.WithCancelCause(context.Background())
 	stop := fmt.Errorf("enough")
-	files := Files{Paths: []string{"x"}, FS: stopping2{fstest.MapFS{"x": {Data: bytes.Repeat([]byte(blanks), 20)}},
-		func() { cancel(stop) }}}
+	long := fstest.MapFS{"x": {Data: bytes.Repeat([]byte(blanks), 20)}}
+	files := folders.Source{Paths: []string{"x"}, FS: stopping2{long, func() { cancel(stop) }}}
 	l, err := files.List(ctx)
 	if err != nil {
 		t.Fatal(err)
@@ -313,7 +314,7 @@ func TestABombThatLooksLikeRecordsIsRead(t *testing.T) {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}
-			files := Files{Paths: []string{"x"}, FS: fstest.MapFS{"x": {Data: b.Bytes()}}}
+			files := folders.Source{Paths: []string{"x"}, FS: fstest.MapFS{"x": {Data: b.Bytes()}}}
 			l, err := files.List(context.Background())
 			if err != nil {
 				t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
 )
 
@@ -36,16 +37,16 @@ type receiver interface {
 
 // Read reads all files, each once, and gives to what they hold. What is wrong with one file stops
 // nothing. The error is ctx's cause, or the receiver's.
-func (r *Recogniser) Read(ctx context.Context, l *Listing, to receiver) error {
+func (r *Recogniser) Read(ctx context.Context, l *folders.Listing, to receiver) error {
 	w := newWalk(ctx, r, l, to)
-	for _, f := range l.files {
+	for _, f := range l.Found {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		if err := w.file(f); err != nil {
 			return err
 		}
-		w.done += f.size
+		w.done += f.Size
 	}
 	return w.missing()
 }
@@ -54,20 +55,19 @@ func (r *Recogniser) Read(ctx context.Context, l *Listing, to receiver) error {
 type walk struct {
 	forms *Recogniser
 	ctx   context.Context
-	src   Files
+	src   *folders.Listing
 	to    receiver
 
-	dated       bool              // files are in the order of their times
-	total, done int64             // bytes of all files, and of those that were read
-	pages       map[string]*pages // by folder and collection
+	done  int64             // bytes of the files that were read
+	pages map[string]*pages // by folder and collection
 }
 
-func newWalk(ctx context.Context, r *Recogniser, l *Listing, to receiver) *walk {
-	return &walk{forms: r, ctx: ctx, src: l.src, to: to, total: l.total, dated: l.dated, pages: map[string]*pages{}}
+func newWalk(ctx context.Context, r *Recogniser, l *folders.Listing, to receiver) *walk {
+	return &walk{forms: r, ctx: ctx, src: l, to: to, pages: map[string]*pages{}}
 }
 
 // file reads a file.
-func (w *walk) file(f foundPath) error {
+func (w *walk) file(f folders.Found) error {
 	return w.unpack(f, &unpacking{walk: w, found: f})
 }
 
@@ -77,8 +77,8 @@ type walkedFile struct {
 	name     string
 	folder   string // of what stands beside it
 	modified time.Time
-	src      *openFile // that it is in; nil until that is open
-	err      error     // the receiver's
+	src      *folders.File // that it is in; nil until that is open
+	err      error         // the receiver's
 
 	known   bool     // a record of a known name was found
 	unnamed int      // records of none
@@ -87,8 +87,7 @@ type walkedFile struct {
 }
 
 // end tells how the reading ended, and of a file none of whose records has a known name. lines
-// were
-// read of it, 0 where that is not known.
+// were read of it, 0 where that is not known.
 func (f *walkedFile) end(err error, lines int) error {
 	var damage *packed.Damage
 	switch stopped := context.Cause(f.ctx); {
@@ -99,7 +98,7 @@ func (f *walkedFile) end(err error, lines int) error {
 	case errors.As(err, &damage):
 		return f.broken(Flaw{Line: lines, Reason: damage.Reason})
 	case err != nil:
-		return f.broken(Flaw{Line: lines, Reason: "cannot be read to its end: " + reasonOf(err)})
+		return f.broken(Flaw{Line: lines, Reason: "cannot be read to its end: " + folders.ReasonOf(err)})
 	case !f.known && f.looks != nil:
 		return f.to.Unknown(f.position(), *f.looks)
 	case !f.known && f.unnamed > 0:
@@ -109,9 +108,9 @@ func (f *walkedFile) end(err error, lines int) error {
 }
 
 func (f *walkedFile) position() Position {
-	at := Position{File: f.name, Modified: f.modified, Read: f.done, Total: f.total}
+	at := Position{File: f.name, Modified: f.modified, Read: f.done, Total: f.walk.src.Total}
 	if f.src != nil {
-		at.Read += f.src.read
+		at.Read += f.src.Done
 	}
 	return at
 }
@@ -189,7 +188,7 @@ const leftUnread = "the page names one after it (@odata.nextLink), and its folde
 func (w *walk) missing() error {
 	for _, key := range slices.Sorted(maps.Keys(w.pages)) {
 		if of := w.pages[key]; of.ends == 0 && of.more > 0 {
-			at := Position{File: of.file, Read: w.done, Total: w.total}
+			at := Position{File: of.file, Read: w.done, Total: w.src.Total}
 			if err := w.to.Notice(at, of.line, leftUnread); err != nil {
 				return err
 			}
