@@ -21,7 +21,17 @@ import (
 // tested here by what it declares.
 
 // spreads are examples of what lists hold that are spread by the kind's own code, by attribute.
-var spreads = map[string]func(v int) any{}
+var spreads = map[string]func(v int) any{
+	"role.permission": func(v int) any {
+		return []any{object{"resourceActions": []any{object{
+			"allowedResourceActions":    []any{word("allowed", v), word("allowed", v+10)},
+			"notAllowedResourceActions": []any{word("not allowed", v)}}}}}
+	},
+	"role.member": someIDs, "role.scope-member": someIDs, "role.resource-scope": someIDs, "role.scope-tag": someIDs,
+	"connector.target-group": someIDs,
+}
+
+func someIDs(v int) any { return []any{guid(73, 2*v), guid(73, 2*v+1)} }
 
 // resources returns what each kind made by package resource was made of.
 func resources(t testing.TB) (out []resource.Declaration) {
@@ -137,8 +147,12 @@ func (r recorder) record(n, v int) object {
 		r.list(out, &r.s.Lists[i], v)
 	}
 	if r.s.Parent != "" {
-		of, in, _ := strings.Cut(r.s.Collection, "/")
-		out["@odata.context"] = graphBase + "deviceManagement/" + of + "('" + r.thing(n) + "')/" + in + "/$entity"
+		collection, parent := r.s.Collection, r.thing(n)
+		if r.s.Parent != r.d.Identity {
+			collection, parent = r.s.Collections[0], guid(78, v+1)
+		}
+		of, in, _ := strings.Cut(collection, "/")
+		out["@odata.context"] = graphBase + "deviceManagement/" + of + "('" + parent + "')/" + in + "/$entity"
 	}
 	return out
 }
@@ -585,7 +599,7 @@ func TestAResourceIsOneInEachForm(t *testing.T) {
 		forms := map[string]any{"by itself": rec}
 		if r.s.Collection != "" {
 			forms["on a page"] = object{"@odata.context": strings.TrimSuffix(context, "/$entity"), "value": []any{rec}}
-			forms["documented"] = object{"@odata.context": context, "value": rec}
+			forms["documented"] = object{"@odata.context": strings.TrimSuffix(context, "/$entity"), "value": rec}
 		}
 		if len(r.s.SDK) > 0 && !own {
 			forms["SDK"] = sdkForm(rec)

@@ -32,7 +32,7 @@ func (r *reading) list(m *record.Members, l *list) error {
 	default:
 		spread := r.shapes.Objects
 		if l.Spread != nil {
-			spread = func(raw json.RawMessage, _ string) []*record.Members { return l.Spread(raw, &r.shapes) }
+			spread = func(raw json.RawMessage, path string) []*record.Members { return l.Spread(raw, path, &r.shapes) }
 		}
 		for i, o := range spread(m.Get(l.Field), path) {
 			r.never(o)
