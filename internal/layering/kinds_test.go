@@ -44,7 +44,7 @@ var mayName = map[string]map[string]string{
 		"account": "leavers"},
 	"projections/report/content": {"device": "words of its values", "adminaction": "words of its values",
 		"account": "what became of one"},
-	"schemas":             {"device": "a device has keys of its own"},
+	"schemas/catalogue":   {"device": "a device has keys of its own"},
 	"schemas/schemastest": {"device": "test", "adminaction": "test"},
 }
 

@@ -182,9 +182,13 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 			d.confirms = d.confirms || l.Complete && snap.Observed.After(have.observed) &&
 				v.due(Moment{Observed: have.observed})
 		case !snap.Observed.After(have.observed):
-			d.Late = true
-			d.Moments = d.Moments || snap.Observed.Equal(have.observed)
-			reported[l.Attr] = false
+			more, rest := s.further(l, changed, snap.Observed.Equal(have.observed))
+			d.deltas = append(d.deltas, more...)
+			reported[l.Attr] = len(more) > 0
+			if rest {
+				d.Late = true
+				d.Moments = d.Moments || snap.Observed.Equal(have.observed)
+			}
 		case l.Attr.Volatile:
 			v.deltas = append(v.deltas, changed...)
 		default:
@@ -194,6 +198,22 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 	for a := range s.lists {
 		d.silent[a] = !reported[a]
 	}
+}
+
+// further returns of what a part of a list changes the entries that nobody told yet: the parts of
+// one list have one moment, and none undoes another. rest says that there is more.
+func (s *State) further(l ResolvedList, changed []Delta, sameMoment bool) (more []Delta, rest bool) {
+	if l.Complete || !sameMoment || l.Attr.Volatile {
+		return nil, true
+	}
+	for _, c := range changed {
+		if s.lists[l.Attr].elements[c.Element] == nil {
+			more = append(more, c)
+		} else {
+			rest = true
+		}
+	}
+	return more, rest
 }
 
 func (s *State) diffList(l ResolvedList) (out []Delta) {

@@ -100,7 +100,8 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-// batch is records that are planned in one transaction.
+// batch is records that are planned in one transaction: what was read of one beside stands with
+// it.
 type batch struct {
 	entries []*entry
 	size    int
@@ -109,6 +110,20 @@ type batch struct {
 
 	done chan struct{} // closed once it is taken; err says how it ended
 	err  error
+}
+
+// add adds a record, and behind it what was read of it beside.
+func (b *batch) add(e *entry) {
+	b.entries = append(b.entries, e)
+	b.addParts(e)
+}
+
+// addParts adds what was read of a record beside.
+func (b *batch) addParts(e *entry) {
+	for _, p := range e.parts {
+		p.file = e.file
+		b.entries = append(b.entries, p)
+	}
 }
 
 // consume collects batches and has them taken, one after another. While one is planned and
@@ -131,6 +146,10 @@ func (in *Intake) consume(
 			return b.err
 		}
 		for _, e := range b.entries {
+			if e.of != nil {
+				s.addPart(e)
+				continue
+			}
 			s.add(e)
 			if !s.DryRun {
 				in.cfg.Observer.Took(e.outcome.String())
@@ -193,7 +212,7 @@ func (in *Intake) consume(
 			}
 			continue
 		}
-		next.entries = append(next.entries, e)
+		next.add(e)
 		next.size += e.size
 		if len(next.entries) >= in.cfg.BatchSize || next.size >= maxBatchBytes {
 			if err := begin(next); err != nil {

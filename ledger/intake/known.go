@@ -28,7 +28,7 @@ import (
 // knownForm is raised with each change of what parsing or planning makes of the same record on the
 // same state: what an older program took is then looked at anew. testdata/states.sum is not
 // written with other results under the same form.
-const knownForm = 2
+const knownForm = 3
 
 // Bounds of a page. It ends behind about one record in so many, whichever those are: a record that
 // is put in or taken out moves no page but its own.
@@ -79,12 +79,16 @@ type outcomeBefore struct {
 type report struct {
 	undated, decoded bool
 	kept, withheld   int
-	fields           map[string]int // unknown, by name
+	fields           map[string]int        // unknown, by name
+	parts            map[string]partBefore // what was read of it beside, by name
 }
+
+// partBefore counts what became of parts of one name.
+type partBefore struct{ unchanged, superseded int }
 
 func (t *report) is(o *report) bool {
 	return t.undated == o.undated && t.decoded == o.decoded && t.kept == o.kept && t.withheld == o.withheld &&
-		maps.Equal(t.fields, o.fields)
+		maps.Equal(t.fields, o.fields) && maps.Equal(t.parts, o.parts)
 }
 
 // page is some records of a file that stand one behind the other. It is known by the first of
@@ -143,6 +147,12 @@ func (p *page) encode() []byte {
 			b = binary.AppendUvarint(b, uint64(len(name)))
 			b = binary.AppendUvarint(append(b, name...), uint64(t.fields[name]))
 		}
+		b = binary.AppendUvarint(b, uint64(len(t.parts)))
+		for _, name := range sortedKeys(t.parts) {
+			b = append(binary.AppendUvarint(b, uint64(len(name))), name...)
+			b = binary.AppendUvarint(b, uint64(t.parts[name].unchanged))
+			b = binary.AppendUvarint(b, uint64(t.parts[name].superseded))
+		}
 	}
 	return append(b, p.places...)
 }
@@ -172,6 +182,15 @@ func decodePage(b []byte) (out []place) {
 		b = b[used:]
 		return int(n)
 	}
+	text := func() string {
+		n := number()
+		if ok = ok && n <= len(b); !ok {
+			return ""
+		}
+		s := string(b[:n])
+		b = b[n:]
+		return s
+	}
 	for i := range dict {
 		if len(b) == 0 {
 			return nil
@@ -181,16 +200,24 @@ func decodePage(b []byte) (out []place) {
 		b = b[1:]
 		t.kept, t.withheld = number(), number()
 		for range number() {
-			n := number()
-			if !ok || n > len(b) {
-				return nil
-			}
-			name := string(b[:n])
-			b = b[n:]
 			if t.fields == nil {
 				t.fields = map[string]int{}
 			}
+			name := text()
 			t.fields[name] = number()
+			if !ok {
+				return nil
+			}
+		}
+		for range number() {
+			if t.parts == nil {
+				t.parts = map[string]partBefore{}
+			}
+			name := text()
+			t.parts[name] = partBefore{number(), number()}
+			if !ok {
+				return nil
+			}
 		}
 	}
 	const head = len(taken.Mark{}) + 3
@@ -452,6 +479,7 @@ func (m *recognition) look(ctx context.Context, b *batch) (any bool, err error) 
 	for _, e := range b.entries {
 		if e.isKnown() && !m.stands(e.rests, e.asOf) {
 			m.in.reconsider(m.tenant, e)
+			b.addParts(e)
 			any = true
 		}
 	}
@@ -500,6 +528,11 @@ func (m *recognition) after(b *batch, planned []*entry) (any bool) {
 			any = true
 			continue
 		}
+		if len(was.taken.outcome.parts) > 0 || len(e.parts) > 0 { // each has an order of its own
+			b.addParts(e)
+			any = true
+			continue
+		}
 		_, at := e.record.Origin()
 		own := order{e.wave, at, place[e]}
 		behind := slices.ContainsFunc(was.rests, func(t taken.Tag) bool {
@@ -538,15 +571,15 @@ func (m *recognition) conclude(ctx context.Context, b *batch) error {
 			if p != nil {
 				p.put(e.mark, e.taken.superseded, e.taken.outcome, e.rests, e.asOf)
 			}
-			e.taken = nil
+			e.before, e.taken = e.taken.outcome.parts, nil
 		} else if p != nil && m.lasts(e) {
 			t := &report{undated: e.tally.Undated, decoded: e.decoded, kept: e.tally.Kept, withheld: e.tally.Withheld,
-				fields: e.fields}
-			p.put(e.mark, e.outcome == superseded, t, e.rests, e.asOf)
+				fields: e.fields, parts: e.partsNow()}
+			rests, asOf := e.restsOn()
+			p.put(e.mark, e.outcome == superseded, t, rests, asOf)
 			p.fresh = true
 		}
-		e.rests = nil
-		if p == nil {
+		if e.rests = nil; p == nil {
 			continue
 		}
 		if p.left--; p.left == 0 && p.fresh && !m.dry {
@@ -566,6 +599,39 @@ func (m *recognition) conclude(ctx context.Context, b *batch) error {
 	return nil
 }
 
+// partsNow counts the parts of a record as they would be counted once more.
+func (e *entry) partsNow() (out map[string]partBefore) {
+	for _, p := range e.parts {
+		if out == nil {
+			out = map[string]partBefore{}
+		}
+		n := out[p.kind]
+		if p.outcome == superseded {
+			n.superseded++
+		} else {
+			n.unchanged++
+		}
+		out[p.kind] = n
+	}
+	return out
+}
+
+// restsOn returns what the record and its parts rest on.
+func (e *entry) restsOn() (rests []taken.Tag, asOf uint64) {
+	rests, asOf = e.rests, e.asOf
+	for _, p := range e.parts {
+		if asOf = min(asOf, p.asOf); len(rests) > pageTold {
+			break // it is not kept
+		}
+		for _, t := range p.rests {
+			if !slices.Contains(rests, t) {
+				rests = append(rests, t)
+			}
+		}
+	}
+	return rests, asOf
+}
+
 // lasts reports whether the same would become of the record once more, as long as what it rests on
 // stands, and would be told in the same way.
 func (m *recognition) lasts(e *entry) bool {
@@ -574,9 +640,12 @@ func (m *recognition) lasts(e *entry) bool {
 	default:
 		return false
 	}
+	if slices.ContainsFunc(e.parts, func(p *entry) bool { return !m.lasts(p) }) {
+		return false
+	}
 	t := e.tally
 	if e.vague || len(e.rests) == 0 || t.SameMoment || t.Disputed || len(t.Refused) > 0 || t.Omitted > 0 ||
-		t.Unnamed > 0 || t.Cut > 0 {
+		t.Unnamed > 0 || t.Cut > 0 || t.Contradicted > 0 {
 		return false
 	}
 	return !e.at.IsZero()

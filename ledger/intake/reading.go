@@ -147,7 +147,7 @@ func (w *walked) parse(p *part) {
 		*e = *w.in.head(w.tenant, it)
 		e.file, e.bytes, e.bytesTotal = at.file, at.bytes, at.bytesTotal
 		begins = begins || p.begins[i]
-		if e.outcome == pending && w.before != nil {
+		if e.outcome == pending && w.before != nil && it.Kind.Form != nil {
 			may = append(may, candidate{e, it, p.dating[i], w.in.kinds.Form(it.Kind.Form.Name), begins})
 			begins = false
 		}
@@ -187,7 +187,7 @@ func (r *reading) Record(at source.Position, it source.Item) error {
 func (w *walked) holdBack(e *entry) {
 	w.foreign = w.foreign || e.othersTenant
 	if w.foreign && !w.src.TakeNameless && e.outcome == pending && e.tenant == "" {
-		e.outcome, e.record, e.tally, e.fields, e.heldBack = failed, nil, plan.Tally{}, nil, true
+		e.outcome, e.record, e.tally, e.fields, e.heldBack, e.parts = failed, nil, plan.Tally{}, nil, true, nil
 		e.reason = "names no source tenant, and other records beside it name one that is not declared for this " +
 			"tenant: it may be another customer's"
 	}
@@ -202,7 +202,7 @@ func (in *Intake) head(tenant vault.Tenant, it source.Item) *entry {
 		e.tenant = n.Value
 		e.othersTenant = e.othersTenant || !tenant.Takes(n.Value)
 	}
-	if it.Kind.Form == nil {
+	if it.Kind.Form == nil && it.Kind.Never == "" {
 		e.outcome = unrecognised
 	} else if err := check(tenant, named); err != nil {
 		e.fail(err)
@@ -226,20 +226,75 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 	}
 	m := *it.Rec
 	form := it.Kind.Form
+	if form == nil {
+		e.never(it.Kind.Never, source.Graph, it, file)
+		return
+	}
 	if form.Category != "" && m.Has("properties") && m.Properties == nil {
 		e.fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 		return
 	}
-	seen := &record.Seen{}
+	counts, whole := m.DropNever()
+	if whole != "" {
+		e.never(whole, form.Origin, it, file)
+		return
+	}
+	seen := &record.Seen{Columns: m.Columns}
 	of := in.kinds.Form(form.Name)
-	record, err := of.Parse(plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed})
+	parsing := plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed,
+		Never: plan.RefuseNever(counts)}
+	var beside []plan.Reading
+	for _, r := range in.kinds.Readings(form.Name) {
+		if r.Reads(m) { // before the form's own parser takes from it
+			beside = append(beside, r)
+		}
+	}
+	record, err := of.Parse(parsing)
 	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		e.fail(err)
 		return
 	}
+	if bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix)) {
+		e.bar = plan.Forged
+	}
+	for _, r := range beside {
+		in.parseParts(e, r, parsing)
+	}
+	e.decoded = e.decoded || seen.Decoded > 0
 	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
-	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
+}
+
+// never has the whole record refused: it is what is never collected, and nothing of it is read.
+func (e *entry) never(category, origin string, it source.Item, file record.Dating) {
+	e.bar, e.record, e.wave = plan.NeverOf(category), plan.Barred(origin, file.At, it.Raw), plan.WaveRefusals
+}
+
+// parseParts puts what a reading finds in a record into its kind's terms.
+func (in *Intake) parseParts(e *entry, r plan.Reading, parsing plan.Parsing) {
+	part := func() *entry {
+		p := &entry{line: e.line, number: e.number, kind: r.Name, named: true, wave: r.Wave, bar: e.bar, of: e}
+		e.parts = append(e.parts, p)
+		return p
+	}
+	for _, found := range r.Parts(parsing) {
+		if found.Err != nil {
+			part().fail(found.Err)
+			continue
+		}
+		for i, rec := range found.Records {
+			p := part()
+			if p.record = rec; i == 0 {
+				p.parsed = found.Tally
+			}
+			p.tally = p.parsed
+		}
+	}
+	if len(e.parts) > plan.MaxParts {
+		e.parts = e.parts[:1]
+		*e.parts[0] = entry{line: e.line, number: e.number, kind: r.Name, named: true, of: e, outcome: failed,
+			reason: "tells of more than one record may"}
+	}
 }
 
 // check refuses a record of a source tenant that was not declared.

@@ -28,10 +28,15 @@ type Summary struct {
 	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
 	Supplemented     int            `json:"supplemented"`     // told more of an action than the ledger knew
 	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
+	CodesOtherwise   int            `json:"codesOtherwise"`   // columns whose code says another thing than its words
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
 	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
 	Files            []FileSummary  `json:"files"`
+
+	// What was read of records beside, by name: a record counts once, as what it is of.
+	Parts       map[string]*PartSummary `json:"parts"`
+	PartsFailed int                     `json:"partsFailed"` // of them; told among the failures
 
 	DryRun        bool                    `json:"dryRun"`        // nothing was written: what would become of it
 	Decoded       int                     `json:"decoded"`       // records that stood in a text, whole or in part
@@ -63,6 +68,16 @@ type KindSummary struct {
 	Failed       int `json:"failed"`
 }
 
+// PartSummary is what became of the parts of one name that records have.
+type PartSummary struct {
+	Read       int `json:"read"`
+	Recorded   int `json:"recorded"`
+	Unchanged  int `json:"unchanged"`
+	Superseded int `json:"superseded"`
+	Refused    int `json:"refused"`
+	Failed     int `json:"failed"`
+}
+
 // FailureGroup is failures of one reason, and the first of them.
 type FailureGroup struct {
 	Failure
@@ -91,6 +106,7 @@ type Failure struct {
 	File   string `json:"file"`
 	Line   int    `json:"line,omitempty"`   // where the record begins, from 1
 	Record int    `json:"record,omitempty"` // which of the file, from 1
+	Part   string `json:"part,omitempty"`   // the name of what was read of the record beside: that alone failed
 	Field  string `json:"field,omitempty"`
 	Reason string `json:"reason"`
 }
@@ -114,11 +130,12 @@ func newSummary() *Summary {
 	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{},
 		UnknownFields: map[string]int{}, EventsLeftOut: map[string]int{},
 		Failed: []Failure{}, Files: []FileSummary{}, Kinds: map[string]*KindSummary{}, SourceTenants: map[string]int{},
-		Failures: []FailureGroup{}, Notices: []Notice{}, UnknownFiles: []UnknownFile{}}
+		Failures: []FailureGroup{}, Notices: []Notice{}, UnknownFiles: []UnknownFile{},
+		Parts: map[string]*PartSummary{}}
 }
 
-// OK reports whether no record failed and each file was understood.
-func (s Summary) OK() bool { return s.FailedCount == 0 && s.UnknownCount == 0 }
+// OK reports whether no record and no part of one failed, and each file was understood.
+func (s Summary) OK() bool { return s.FailedCount == 0 && s.PartsFailed == 0 && s.UnknownCount == 0 }
 
 // Balanced reports whether each record was counted exactly once.
 func (s Summary) Balanced() bool {
@@ -198,7 +215,7 @@ func (s *Summary) add(e *entry) {
 		s.FailedCount++
 		f.Failed++
 		k.Failed++
-		s.failed(Failure{e.file, e.line, e.number, e.field, e.reason})
+		s.failed(Failure{File: e.file, Line: e.line, Record: e.number, Field: e.field, Reason: e.reason})
 		if e.heldBack {
 			s.HeldBack++
 		}
@@ -210,6 +227,42 @@ func (s *Summary) add(e *entry) {
 	for name, n := range e.fields {
 		countName(s.UnknownFields, name, n)
 	}
+	for name, n := range e.before {
+		p := s.part(name)
+		p.Read += n.unchanged + n.superseded
+		p.Unchanged += n.unchanged
+		p.Superseded += n.superseded
+	}
+}
+
+// part returns where parts of a name are counted: the kinds' readings name them.
+func (s *Summary) part(name string) *PartSummary {
+	if s.Parts[name] == nil {
+		s.Parts[name] = &PartSummary{}
+	}
+	return s.Parts[name]
+}
+
+// addPart counts a part of a record that has its outcome.
+func (s *Summary) addPart(e *entry) {
+	p := s.part(e.kind)
+	p.Read++
+	switch e.outcome {
+	case recorded:
+		p.Recorded++
+	case unchanged:
+		p.Unchanged++
+	case superseded:
+		p.Superseded++
+	case refusedWhole:
+		p.Refused++
+	default:
+		p.Failed++
+		s.PartsFailed++
+		s.failed(Failure{File: e.file, Line: e.line, Record: e.number, Part: e.kind, Field: e.field, Reason: e.reason})
+	}
+	e.tally.Undated, e.tally.SameMoment = false, false // of the record
+	s.tally(e)
 }
 
 // tally adds what became of the parts of a record.
@@ -238,6 +291,7 @@ func (s *Summary) tally(e *entry) {
 	if t.Disputed {
 		s.Disputed++
 	}
+	s.CodesOtherwise += t.Contradicted
 }
 
 // failed notes a failure, and counts it with those of the same reason.
@@ -246,7 +300,7 @@ func (s *Summary) failed(f Failure) {
 		s.Failed = append(s.Failed, f)
 	}
 	for i := range s.Failures {
-		if g := &s.Failures[i]; g.Field == f.Field && g.Reason == f.Reason {
+		if g := &s.Failures[i]; g.Part == f.Part && g.Field == f.Field && g.Reason == f.Reason {
 			g.Count++
 			if g.last != f.File {
 				g.last = f.File
@@ -323,6 +377,11 @@ func (s *Summary) clone() Summary {
 	c.SourceTenants = copyCounts(s.SourceTenants)
 	c.Failures, c.Notices = append([]FailureGroup{}, s.Failures...), append([]Notice{}, s.Notices...)
 	c.UnknownFiles = append([]UnknownFile{}, s.UnknownFiles...)
+	c.Parts = make(map[string]*PartSummary, len(s.Parts))
+	for name, p := range s.Parts {
+		of := *p
+		c.Parts[name] = &of
+	}
 	c.Kinds = make(map[string]*KindSummary, len(s.Kinds))
 	for name, k := range s.Kinds {
 		of := *k

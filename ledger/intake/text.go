@@ -42,9 +42,19 @@ func (s Summary) WriteText(w io.Writer, in *words.Language) error {
 		n    int
 		what string
 	}{{s.ListItemsUnnamed, "unnamed"}, {s.ValuesWithheld, "withheld"}, {s.ValuesCut, "cut"},
-		{s.Supplemented, "supplemented"}, {s.Disputed, "disputed"}, {s.Decoded, "decoded"},
-		{s.ValuesOmitted, "omitted"}} {
+		{s.Supplemented, "supplemented"}, {s.Disputed, "disputed"}, {s.CodesOtherwise, "codes-otherwise"},
+		{s.Decoded, "decoded"}, {s.ValuesOmitted, "omitted"}} {
 		t.countAny(c.n, c.what)
+	}
+	as := "parts."
+	if s.DryRun {
+		as = "kind."
+	}
+	for _, name := range sortedKeys(s.Parts) {
+		p := s.Parts[name]
+		k := KindSummary{Recorded: p.Recorded, Unchanged: p.Unchanged, Superseded: p.Superseded, Refused: p.Refused,
+			Failed: p.Failed}
+		t.number(p.Read, t.text("parts-read", words.Args{"name": name, "outcomes": t.outcomes(as, k)}))
 	}
 	if len(s.EventsLeftOut) > 0 {
 		t.head("left-out", nil)
@@ -78,17 +88,7 @@ func (s Summary) writeKinds(t *textWriter) {
 		t.head("by-kind", nil)
 		for _, name := range sortedKeys(s.Kinds) {
 			k := s.Kinds[name]
-			var parts []string
-			for _, p := range []struct {
-				n    int
-				what string
-			}{{k.Recorded, "recorded"}, {k.Unchanged, "unchanged"}, {k.Superseded, "superseded"},
-				{k.Refused, "refused"}, {k.Unrecognised, "unrecognised"}, {k.Failed, "failed"}} {
-				if p.n > 0 {
-					parts = append(parts, t.text("kind."+p.what, words.Args{"number": t.in.Count(p.n)}))
-				}
-			}
-			t.number(k.Read, t.name(name)+": "+strings.Join(parts, ", "))
+			t.number(k.Read, t.name(name)+": "+t.outcomes("kind.", *k))
 		}
 	}
 	if len(s.SourceTenants) > 0 || s.NamesNoTenant > 0 {
@@ -98,6 +98,21 @@ func (s Summary) writeKinds(t *textWriter) {
 		}
 		t.countAny(s.NamesNoTenant, "no-tenant")
 	}
+}
+
+// outcomes says what became of so many records of a kind, or of parts.
+func (t *textWriter) outcomes(as string, k KindSummary) string {
+	var parts []string
+	for _, p := range []struct {
+		n    int
+		what string
+	}{{k.Recorded, "recorded"}, {k.Unchanged, "unchanged"}, {k.Superseded, "superseded"},
+		{k.Refused, "refused"}, {k.Unrecognised, "unrecognised"}, {k.Failed, "failed"}} {
+		if p.n > 0 {
+			parts = append(parts, t.text(as+p.what, words.Args{"number": t.in.Count(p.n)}))
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 // writeAttention names what somebody should look at: equal failures in one line.
@@ -110,8 +125,11 @@ func (s Summary) writeAttention(t *textWriter) {
 		t.head("failed-records", nil)
 		told := 0
 		for _, f := range s.Failures {
-			text := strings.TrimSpace(t.at(f.File, f.Line, f.Record) + ": " +
-				strings.TrimSpace(f.Field+" "+t.retold(f.Reason)))
+			said := strings.TrimSpace(f.Field + " " + t.retold(f.Reason))
+			if f.Part != "" {
+				said = f.Part + ": " + said
+			}
+			text := t.at(f.File, f.Line, f.Record) + ": " + said
 			args := words.Args{"text": text, "number": t.in.Count(f.Count - 1), "files": t.in.Count(f.Files)}
 			switch {
 			case f.Files > 1:
@@ -122,7 +140,7 @@ func (s Summary) writeAttention(t *textWriter) {
 			t.print("  " + text)
 			told += f.Count
 		}
-		t.more(s.FailedCount - told)
+		t.more(s.FailedCount + s.PartsFailed - told)
 	}
 	if len(s.Notices) > 0 {
 		t.head("notices", nil)

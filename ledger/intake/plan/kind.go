@@ -72,6 +72,9 @@ type Parsing struct {
 	Now   time.Time
 	Seen  *record.Seen
 	Tally *Tally
+	Never []Refusal // what the engine took out of the record: a kind tells it, and reads none of it
+	// Around, of a Reading that looks into a member, is the record that has it.
+	Around *record.Record
 }
 
 // Record is one record in its kind's terms. What it tells may be planned more than once.
@@ -134,6 +137,7 @@ type Tally struct {
 	SameMoment   bool           // superseded by another that is of the same moment
 	Supplemented bool           // told something of an action that the ledger lacked
 	Disputed     bool           // told something otherwise than the ledger
+	Contradicted int            // columns whose code says another thing than the words beside it
 }
 
 // RefuseItems counts entries that a rule keeps out.
@@ -161,7 +165,13 @@ type Looking struct {
 	// What is to be found.
 	devices []lookedFor
 	persons []personStream
+	refused []refusedOf
 	rules   map[int][]string // by which of ahead.Streams, those that may refuse a part of it
+}
+
+type refusedOf struct {
+	concerned schemas.Stream
+	key       string
 }
 
 type lookedFor struct {
@@ -196,6 +206,13 @@ func (l *Looking) Found() []schemas.Stream { return l.order }
 func (l *Looking) Device(h vault.DeviceHint, rules ...string) {
 	l.Ask(h)
 	l.devices = append(l.devices, lookedFor{h, rules})
+}
+
+// Refusals names the streams that count what was refused of one.
+func (l *Looking) Refusals(concerned schemas.Stream, all []Refusal) {
+	for _, r := range all {
+		l.refused = append(l.refused, refusedOf{concerned, r.Key()})
+	}
 }
 
 // Person names somebody of whom planning will need the stream of that kind, if they are known.
@@ -277,6 +294,11 @@ func (l *Looking) find() error {
 			}
 		}
 	}
+	for _, r := range l.refused {
+		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
+			return err
+		}
+	}
 	for _, p := range l.persons {
 		id, found, err := l.Tx.FindPerson(p.hint)
 		if errors.Is(err, vault.ErrErasedSubject) || err == nil && !found {
@@ -328,6 +350,7 @@ type Kinds struct {
 	awaited   *awaited
 	byStream  map[string]Kind
 	byForm    map[string]Parsed
+	readings  map[string][]Reading // by form
 	forms     []source.Form
 	linked    []string // kinds of streams that may wait for an id
 }
@@ -336,17 +359,21 @@ type Kinds struct {
 func NewKinds(c *schemas.Catalogue, all []Kind) *Kinds {
 	of := refusals{c.MustType("refusal.recorded.v1")}
 	k := &Kinds{catalogue: c, refusals: of, awaited: newAwaited(), byStream: map[string]Kind{},
-		byForm: map[string]Parsed{}}
+		byForm: map[string]Parsed{}, readings: map[string][]Reading{}}
 	for _, kind := range append([]Kind{of}, all...) {
 		k.byStream[kind.Stream()] = kind
 		if _, links := kind.(Linker); links {
 			k.linked = append(k.linked, kind.Stream())
+		}
+		if r, reads := kind.(Reader); reads {
+			k.addReadings(r)
 		}
 		for _, f := range kind.Forms() {
 			k.byForm[f.Name] = Parsed{f, k.Wave(kind.Stream())}
 			k.forms = append(k.forms, f.Form)
 		}
 	}
+	k.checkReadings()
 	return k
 }
 

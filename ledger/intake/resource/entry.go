@@ -35,7 +35,6 @@ func (r *reading) list(m *record.Members, l *list) error {
 			spread = func(raw json.RawMessage, path string) []*record.Members { return l.Spread(raw, path, &r.shapes) }
 		}
 		for i, o := range spread(m.Get(l.Field), path) {
-			r.never(o)
 			r.in.Seen.Use(path+".", o, l.known)
 			if err = r.entry(o, l, &out, fmt.Sprintf("%s[%d]", path, i)); err != nil {
 				break

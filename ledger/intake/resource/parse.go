@@ -27,14 +27,13 @@ type reading struct {
 	in     plan.Parsing
 	shapes record.Shapes
 	prefix string // of names, as they are told
-	counts map[string]int
 }
 
 const odataType = "@odata.type"
 
 // parse reads a record. One that tells no time of its own is dated by its file.
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
-	r := &reading{in: in, counts: map[string]int{}, shapes: record.Shapes{Seen: in.Seen},
+	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
 		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f}}
 	m, told, at, err := r.envelope()
 	if err == nil {
@@ -49,7 +48,7 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.refused = plan.RefuseNever(r.counts)
+	r.refused = in.Never
 	in.Tally.Undated = !r.Proven
 	return r.snapshot, nil
 }
@@ -75,7 +74,6 @@ var monitorNames = record.NamesOf("category", "properties", "time", "tenantId", 
 // read takes in all that the form's tables know.
 func (r *reading) read(m *record.Members) error {
 	f := r.form
-	r.never(m)
 	if t := m.Text(odataType); t != "" {
 		m.Set(odataType, schemas.JSON(typeName(t)))
 	}
@@ -107,7 +105,6 @@ func (r *reading) read(m *record.Members) error {
 	for i, o := range f.Objects {
 		path := r.prefix + o.Field
 		inner := r.shapes.Object(m.Get(o.Field), path)
-		r.never(inner)
 		if err := r.take(inner, o.Table); err != nil {
 			return record.Within(path+".", err)
 		}
@@ -146,16 +143,6 @@ func (r *reading) take(m *record.Members, table []entity.Mapping) error {
 // hold nothing else.
 func isWord(a *schemas.Attribute, value json.RawMessage) bool {
 	return (a.Type != "text" || a.Shape != nil && a.Shape.Kind == "enum") && a.MayStandOpen(value)
-}
-
-// never counts and leaves out what no record may bring.
-func (r *reading) never(m *record.Members) {
-	if m == nil {
-		return
-	}
-	for category, n := range m.DropNever() {
-		r.counts[category] += n
-	}
 }
 
 // identify finds what tells the thing apart.

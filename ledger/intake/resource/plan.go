@@ -39,7 +39,7 @@ func (s *snapshot) Look(l *plan.Looking) {
 	} else {
 		var rules []string
 		for _, r := range s.refused {
-			rules = append(rules, r.Rule)
+			rules = append(rules, r.Key())
 		}
 		l.Mapped(s.mapped(), rules...)
 	}

@@ -53,6 +53,9 @@ type Form struct {
 	Columns  []string
 	Flat     bool
 	Unshared []string
+
+	// Tables are how its records stand in tables of separated values.
+	Tables []Table
 }
 
 // Overview tells by its properties a record of a category that is about all others: it has the one
@@ -69,6 +72,7 @@ type kind struct {
 	Name  string // as it may be shown
 	Form  *Form  // nil where it is not taken in
 	Named bool
+	Never string // as what it is never collected; "" for what may be
 }
 
 // taken returns the kind of what is taken in.
@@ -82,6 +86,7 @@ type Recogniser struct {
 	collections map[string]*Form
 	tables      map[string]string // of Log Analytics, lower-cased, and the category that each holds
 	names       map[string]string // of Graph, by their lower-case form
+	sheets      []*sheet
 }
 
 // otherTables are tables of Log Analytics that Intune fills and that hold no kind, and what Azure
@@ -108,6 +113,9 @@ func NewRecogniser(forms []Form) *Recogniser {
 		}
 		for _, n := range f.Fields {
 			r.names[strings.ToLower(n)] = n
+		}
+		for i := range f.Tables {
+			r.sheets = append(r.sheets, newSheet(&f, &f.Tables[i]))
 		}
 	}
 	return r

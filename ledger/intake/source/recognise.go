@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // decode reads the text of a record, in the form of its source.
@@ -41,11 +42,11 @@ func isKindName(s string) bool {
 // unnamed is the kind of a record that does not say what it is.
 var unnamed = kind{Name: "unnamed"}
 
-// byName returns the kind of what has a name and is not taken in. A source decides the name, so it
-// could be anything: one without the form of a name is none.
+// byName returns the kind of what has a name and is not taken in, or may never be. A source
+// decides the name, so it could be anything: one without the form of a name is none.
 func byName(name string) kind {
 	if isKindName(name) {
-		return kind{Name: name, Named: true}
+		return kind{Name: name, Named: true, Never: catalogue.NeverResource(name[strings.LastIndexAny(name, "/.")+1:])}
 	}
 	return unnamed
 }
