@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,8 +100,20 @@ func TestNoTwoFormsClaimTheSame(t *testing.T) {
 			}
 			claimed[c] = f.Name
 		}
-		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" {
+		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" && len(f.Tables) == 0 {
 			t.Errorf("%q is no form of a source", f.Name)
+		}
+		for _, table := range f.Tables {
+			members := map[string]string{}
+			for _, c := range table.Columns {
+				for _, h := range slices.Concat([]string{c.Member}, c.Headers, c.Dutch) {
+					h = letterForm(h)
+					if other := members[h]; other != "" && other != c.Member {
+						t.Errorf("%s: the header %s is that of %s and of %s", f.Name, h, other, c.Member)
+					}
+					members[h] = c.Member
+				}
+			}
 		}
 	}
 }

@@ -53,8 +53,7 @@ var forms = []source.Form{
 // reportColumns are the columns of Intune's reports on devices, by the names under which an export
 // job is asked for them, and the headers that the portal gives them, in English and Dutch.
 var reportColumns = slices.Concat([]source.Column{
-	{Member: reportDeviceID, Headers: []string{"Device ID", "Intune device ID"},
-		Dutch: []string{"Apparaat-id", "Intune-apparaat-id"}},
+	{Member: reportDeviceID, Dutch: []string{"Apparaat-id", "Intune-apparaat-id"}},
 	{Member: "ReferenceId", Headers: []string{"Azure AD Device ID", "Microsoft Entra Device ID", "Entra Device ID",
 		"AadDeviceId"}, Dutch: []string{"Azure AD-apparaat-id", "Microsoft Entra-apparaat-id", "Entra-apparaat-id"}},
 	{Member: "DeviceName", Dutch: []string{"Apparaatnaam", "Naam"}},

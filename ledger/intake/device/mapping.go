@@ -203,10 +203,14 @@ const (
 // appReportFields are known of a row of the report on discovered apps. What it says of the device
 // and its user beside the id, the reports on devices say; it may be older here.
 var appReportFields = []string{reportDeviceID, appKey, appName, appPublisher, appVersion, appShort, appSize,
-	"ApplicationId", "DeviceName", "OSDescription", "OSVersion", "Platform", "UserId", "EmailAddress", "UserName"}
+	"ApplicationId", "DeviceName", "ImeiNumber", "OSDescription", "OSVersion", "Platform", "UserId", "EmailAddress",
+	"UserName"}
 
 // untold is what reports write where they have nothing to tell.
 var untold = map[string]bool{"-1": true, "-": true, "--": true, "n/a": true, "n.v.t.": true}
+
+// maxUntold is the longest of them, in quotes.
+const maxUntold = len(`"n.v.t."`)
 
 // zeroMeansUnknown: a device without storage or memory does not exist.
 var zeroMeansUnknown = map[string]bool{"device.storage-total": true, "device.memory": true}

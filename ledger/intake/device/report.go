@@ -1,6 +1,7 @@
 package device
 
 import (
+	"bytes"
 	"encoding/json"
 	"strings"
 	"time"
@@ -20,14 +21,22 @@ var (
 	reportAppRows      = record.NamesOf(reportDeviceID, source.Rows)
 )
 
-// twinOf is the member that says for people what another says by a code.
-const twinOf = "_loc"
+// twins are the members that say for people what those of reportDevice say by a code.
+var twins = func() (out []string) {
+	for _, f := range reportDevice {
+		out = append(out, f.Field+"_loc")
+	}
+	return out
+}()
 
 // parseReport reads a row of a report on devices. It tells no time of its own: its file dates it.
 func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	p := k.parser(in, source.Graph)
 	for name, raw := range m.All {
+		if len(raw) > maxUntold {
+			continue
+		}
 		if text, _ := record.AsText(raw); untold[strings.ToLower(text)] {
 			m.Delete(name)
 		}
@@ -56,9 +65,12 @@ func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 // codes settles the columns that a report writes twice, as a code and for people: the code counts
 // where it is known, else what stands beside it. An unknown code is counted as what is not stored.
 func (p *parser) codes(m *record.Members) {
-	for _, f := range reportDevice {
+	for i, f := range reportDevice {
+		beside := m.Get(twins[i])
+		if beside == nil && !isDigits(m.Get(f.Field)) {
+			continue
+		}
 		a := p.kind.catalogue.MustAttribute(f.Attr)
-		beside := m.Get(f.Field + twinOf)
 		if beside != nil {
 			code, codeKnown := known(a, m.Get(f.Field))
 			name, nameKnown := known(a, beside)
@@ -68,24 +80,29 @@ func (p *parser) codes(m *record.Members) {
 			case !codeKnown && (nameKnown || record.IsEmpty(m.Get(f.Field))):
 				m.Set(f.Field, beside)
 			}
-			m.Delete(f.Field + twinOf)
+			m.Delete(twins[i])
 		}
-		if isCode(a, m.Text(f.Field)) {
+		if isCode(a, m.Get(f.Field)) {
 			m.Set(f.Field+" code", m.Get(f.Field))
 			m.Delete(f.Field)
 		}
 	}
 }
 
-// isCode reports whether a text is a code that the catalogue does not know and other sources spell
-// out: taken as it is, it would be another value than theirs.
-func isCode(a *schemas.Attribute, text string) bool {
-	if a.Shape == nil || a.Shape.Kind != "enum" && a.Shape.Kind != "bool" || text == "" ||
-		strings.Trim(text, "0123456789") != "" {
+// isCode reports whether a value is a code that the catalogue does not know and other sources
+// spell out: taken as it is, it would be another value than theirs.
+func isCode(a *schemas.Attribute, raw json.RawMessage) bool {
+	if a.Shape == nil || a.Shape.Kind != "enum" && a.Shape.Kind != "bool" || !isDigits(raw) {
 		return false
 	}
-	value, found, err := record.Normalise(a, schemas.JSON(text), 1)
+	value, found, err := record.Normalise(a, raw, 1)
 	return err == nil && found == record.Reported && !a.MayStandOpen(value)
+}
+
+// isDigits reports whether a value is a text of digits.
+func isDigits(raw json.RawMessage) bool {
+	inner := bytes.Trim(raw, `"`)
+	return len(inner) > 0 && len(bytes.Trim(inner, "0123456789")) == 0
 }
 
 // known returns the value of an attribute in its canonical form, and whether it is one that the
@@ -99,8 +116,11 @@ func known(a *schemas.Attribute, raw json.RawMessage) (json.RawMessage, bool) {
 // what others tell exactly they would be news each time. They are counted as what is not stored.
 func (p *parser) rounded(m *record.Members) {
 	for _, f := range reportDevice {
+		if f.Unit != mebibyte || isDigits(m.Get(f.Field)) {
+			continue
+		}
 		text := m.Text(f.Field)
-		if f.Unit != mebibyte || text == "" {
+		if text == "" {
 			continue
 		}
 		number, unit, _ := strings.Cut(text, " ")

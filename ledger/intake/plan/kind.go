@@ -280,6 +280,11 @@ func (l *Looking) find() error {
 			}
 		}
 	}
+	for _, r := range l.refused {
+		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
+			return err
+		}
+	}
 	for i, m := range l.ahead.Streams {
 		s, _, err := l.Tx.MappedStream(m.Kind, m.Canonical)
 		if err := l.need(s, false, err); err != nil {
@@ -292,11 +297,6 @@ func (l *Looking) find() error {
 			if err := l.need(l.Tx.RefusalStream(s, rule)); err != nil {
 				return err
 			}
-		}
-	}
-	for _, r := range l.refused {
-		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
-			return err
 		}
 	}
 	for _, p := range l.persons {

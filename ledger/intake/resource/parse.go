@@ -34,7 +34,7 @@ const odataType = "@odata.type"
 // parse reads a record. One that tells no time of its own is dated by its file.
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
-		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f}}
+		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f, refused: in.Never}}
 	m, told, at, err := r.envelope()
 	if err == nil {
 		err = r.read(m)
@@ -48,7 +48,6 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.refused = in.Never
 	in.Tally.Undated = !r.Proven
 	return r.snapshot, nil
 }

@@ -90,7 +90,7 @@ func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
-	if inHeader(text.ahead(stretch)) {
+	if inHeader(text.ahead(2 * stretch)) { // it begins in the first, and is no longer than one
 		return true, nil
 	}
 	for n := naming(to.takes); ; {

@@ -79,7 +79,7 @@ var separators = []rune{',', ';', '\t', '|'}
 // nil where there is none that is known, with what it looks like.
 func (s *scanner) table() (*tableReader, Looks) {
 	from, may := 0, separators
-	for {
+	for from < stretch {
 		line, next, whole := s.lineFrom(from, stretch)
 		if line = bytes.TrimRight(line, "\r"); !whole || next == from {
 			break
@@ -122,14 +122,13 @@ func (s *scanner) tableFrom(from int, may []rune) (*tableReader, Looks) {
 		for len(cells) > 0 && cells[len(cells)-1] == "" { // a separator at the end of each line
 			cells = cells[:len(cells)-1]
 		}
-		head, is := s.forms.headerOf(cells)
-		if !is {
-			near := head
-			if head = ofMembers(cells); t.isRecord(head, end) {
-				head.known, is = len(cells), true
-			} else if near != nil {
-				head.known = near.known
-			}
+		head, is := ofMembers(cells), false
+		if near, meant := s.forms.headerOf(cells); t.isRecord(head, end) {
+			head.known, is = len(cells), true
+		} else if meant {
+			head, is = near, true
+		} else if near != nil {
+			head.known = near.known
 		}
 		t.head = head
 		if best == nil || is && !known || is == known && head.known > best.head.known {
