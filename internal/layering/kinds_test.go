@@ -17,6 +17,8 @@ import (
 var kindNames = map[string][]string{
 	"device": {"device", "device."}, "adminaction": {"adminaction", "adminaction.", "action."},
 	"account": {"account", "account."}, "app": {"app", "app."},
+	"role":      {"role."}, // the word alone is that of accounts, reports and events
+	"connector": {"connector", "connector."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -24,7 +26,8 @@ var kindNames = map[string][]string{
 var mayName = map[string]map[string]string{
 	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
-		"account": "a topic for each kind", "app": "a topic for each kind"},
+		"account": "a topic for each kind", "app": "a topic for each kind",
+		"connector": "a topic for each kind"},
 	"consumers/first":           {"adminaction": "the example that a consumer begins with"},
 	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
 	"internal/office":           {"device": "a report's filter"},

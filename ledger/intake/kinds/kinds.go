@@ -6,8 +6,10 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
+	"github.com/ledgerline/ledgerline/ledger/intake/connector"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/role"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -18,5 +20,7 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		adminaction.New(c),
 		account.New(c),
 		app.New(c),
+		role.New(c),
+		connector.New(c),
 	}
 }
