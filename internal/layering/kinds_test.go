@@ -16,7 +16,7 @@ import (
 // beginnings of its types and attributes.
 var kindNames = map[string][]string{
 	"device": {"device", "device."}, "adminaction": {"adminaction", "adminaction.", "action."},
-	"account": {"account", "account."},
+	"account": {"account", "account."}, "remoteaction": {"remoteaction", "remoteaction."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -24,14 +24,15 @@ var kindNames = map[string][]string{
 var mayName = map[string]map[string]string{
 	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
-		"account": "a topic for each kind"},
-	"consumers/first":           {"adminaction": "the example that a consumer begins with"},
-	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
-	"internal/office":           {"device": "a report's filter"},
-	"ledger/intake/adminaction": {"device": "what a target's type may be called"},
-	"ledger/vault/keyring":      {"device": "a device has keys of its own"},
-	"ledger/vault":              {"device": "a device has keys of its own"},
-	"ledger/vault/vaulttest":    {"device": "test", "adminaction": "test", "account": "test"},
+		"account": "a topic for each kind", "remoteaction": "a topic for each kind"},
+	"consumers/first":            {"adminaction": "the example that a consumer begins with"},
+	"deploy/embedded/kafka":      {"account": "of the broker, no kind"},
+	"internal/office":            {"device": "a report's filter"},
+	"ledger/intake/adminaction":  {"device": "what a target's type may be called"},
+	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid"},
+	"ledger/vault/keyring":       {"device": "a device has keys of its own"},
+	"ledger/vault":               {"device": "a device has keys of its own"},
+	"ledger/vault/vaulttest":     {"device": "test", "adminaction": "test", "account": "test"},
 	"projections/clickhouse": {"device": "a view of apps", "adminaction": "a view of its own",
 		"account": "the states of all accounts"},
 	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test", "account": "test"},

@@ -129,7 +129,8 @@ func newSummary() *Summary {
 	return &Summary{Refused: map[string]int{}, Unrecognised: map[string]int{}, ListItemsRefused: map[string]int{},
 		UnknownFields: map[string]int{}, EventsLeftOut: map[string]int{},
 		Failed: []Failure{}, Files: []FileSummary{}, Kinds: map[string]*KindSummary{}, SourceTenants: map[string]int{},
-		Failures: []FailureGroup{}, Notices: []Notice{}, UnknownFiles: []UnknownFile{}, Parts: map[string]*PartSummary{}}
+		Failures: []FailureGroup{}, Notices: []Notice{}, UnknownFiles: []UnknownFile{},
+		Parts: map[string]*PartSummary{}}
 }
 
 // OK reports whether no record and no part of one failed, and each file was understood.

@@ -7,6 +7,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -16,5 +17,6 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		device.New(c),
 		adminaction.New(c),
 		account.New(c),
+		remoteaction.New(c),
 	}
 }

@@ -126,6 +126,13 @@ func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, e
 	return s, err
 }
 
+// NewStream mints a stream of the kind, to which nothing leads yet.
+func (p *Planner) NewStream(kind string) schemas.Stream {
+	s := schemas.NewStream(kind, uuid.New())
+	p.empty[s] = true
+	return s
+}
+
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
 func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
 

@@ -16,10 +16,10 @@ type Reading struct {
 	// Of are the forms whose records it reads.
 	Of []string
 	// Member, unless "", is the member of theirs that is a list of what it reads: each entry is
-	// read by itself, with the record around it. The parser of that form need not know the member.
+	// read by itself, with the record around it. That form's parser need not know the member.
 	Member string
-	// Tells reports, looking at little, whether there is anything to be read. nil: where the member
-	// says something, or always.
+	// Tells reports, looking at little, whether there is anything to be read. nil: where the
+	// member says something, or always.
 	Tells func(record.Record) bool
 	// Parse puts what is told into the kind's terms: any number of records, which may be none. A
 	// *record.FieldError fails what was read alone.
@@ -95,7 +95,8 @@ func (r Reading) Parts(in Parsing) (out []Part) {
 		return []Part{{Err: reader.Err}}
 	}
 	if len(all) > MaxParts {
-		return []Part{{Err: &record.FieldError{Field: r.Member, Reason: fmt.Sprintf("has more than %d entries", MaxParts)}}}
+		return []Part{{Err: &record.FieldError{Field: r.Member,
+			Reason: fmt.Sprintf("has more than %d entries", MaxParts)}}}
 	}
 	around := in.Record
 	for _, o := range all {
