@@ -12,8 +12,8 @@ import (
 // This file leads from what sources tell of one thing to its stream, where none of them has an id
 // that all others have too: by any number of canonical forms, each kept as an HMAC alone.
 
-// FindNamed returns the streams of the kind to which canonical forms lead, "" for a form that leads
-// to none. It mints nothing, and asks the store once.
+// FindNamed returns the streams of the kind to which canonical forms lead, "" for a form that
+// leads to none. It mints nothing, and asks the store once.
 func (tx *Tx) FindNamed(kind string, forms ...[]byte) ([]schemas.Stream, error) {
 	fail := func(err error) ([]schemas.Stream, error) { return nil, fmt.Errorf("streams by name: %w", err) }
 	keys := store.Keys{Mappings: make([][]byte, len(forms))}
@@ -59,8 +59,8 @@ func (tx *Tx) NameStream(s schemas.Stream, concerned uuid.UUID, forms ...[]byte)
 	return nil
 }
 
-// namedBy is what the names concern of which an owner is a part: apart from the owner's own streams,
-// and from those that wait for them.
+// namedBy is what the names concern of which an owner is a part: apart from the owner's own
+// streams, and from those that wait for them.
 func (tx *Tx) namedBy(owner uuid.UUID) uuid.UUID {
 	return schemas.UUIDv8(tx.hash("named-by", owner.String()))
 }

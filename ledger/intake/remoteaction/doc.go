@@ -3,6 +3,6 @@
 // deviceActionResults tell of one; whichever comes first, they come to one stream. DESIGN.md says
 // how they find it.
 //
-// It keeps nothing. It trusts a record for nothing but what it says of its own action. Secrets that
-// a result holds are counted and not kept.
+// It keeps nothing. It trusts a record for nothing but what it says of its own action. Secrets
+// that a result holds are counted and not kept.
 package remoteaction

@@ -24,8 +24,8 @@ type drafter struct {
 	actor, target uuid.UUID
 }
 
-// draft returns an event that tells the changes. It names the device's user, and who acted where it
-// says so.
+// draft returns an event that tells the changes. It names the device's user, and who acted where
+// it says so.
 func (d drafter) draft(t *schemas.Type, at time.Time, changes []change) schemas.Draft {
 	out := d.p.Draft(t, d.stream, d.source, at)
 	if d.actor != uuid.Nil && hasRole(changes, roleActor) {
@@ -34,8 +34,16 @@ func (d drafter) draft(t *schemas.Type, at time.Time, changes []change) schemas.
 	if d.target != uuid.Nil {
 		out.Subjects = append(out.Subjects, schemas.SubjectRef{Role: roleTarget, Person: d.target})
 	}
+	out.Values = append(out.Values, schemas.Value{Attr: d.k.form, Plain: schemas.JSON(d.form)})
+	d.into(&out, changes)
+	return out
+}
+
+// into adds the changes to an event.
+func (d drafter) into(out *schemas.Draft, changes []change) {
 	for _, c := range changes {
-		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed, Owner: schemas.Owner{Kind: schemas.OwnerTenant}}
+		v := schemas.Value{Attr: c.attr, Plain: c.plain, Removed: c.removed,
+			Owner: schemas.Owner{Kind: schemas.OwnerTenant}}
 		switch c.attr.Role {
 		case roleActor:
 			v.Owner = schemas.PersonOrTenant(d.actor)
@@ -44,8 +52,6 @@ func (d drafter) draft(t *schemas.Type, at time.Time, changes []change) schemas.
 		}
 		out.Values = append(out.Values, v)
 	}
-	out.Values = append(out.Values, schemas.Value{Attr: d.k.form, Plain: schemas.JSON(d.form)})
-	return out
 }
 
 // restate tells again what is the device's user's own, under their key, once it is known who that
@@ -117,7 +123,9 @@ func (k *kind) Link(p *plan.Planner, source string, waits []plan.Waiting) (steps
 			d.target = o.person
 		}
 		drafts := d.restate(s, changes, o, asked)
-		if len(changes) > 0 {
+		if n := len(drafts); n > 0 {
+			d.into(&drafts[n-1], changes)
+		} else if len(changes) > 0 {
 			drafts = append(drafts, d.draft(k.progressed, asked, changes))
 		}
 		if len(drafts) == 0 {

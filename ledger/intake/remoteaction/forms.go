@@ -21,8 +21,8 @@ var forms = []source.Form{
 	},
 }
 
-// rank says whose word goes before another's, where two tell the same otherwise: the service's own
-// record of who asked what, then its list of remote actions, then what the device's record says.
+// rank says whose word goes before another's, where two tell the same otherwise: the service's
+// own record of who asked what, its list of remote actions, then what the device's record says.
 func rank(form string) int {
 	switch form {
 	case formAuditEvent, formAuditLog:

@@ -397,8 +397,8 @@ var resultNames = record.NamesOf("actionName", "actionState", "startDateTime", "
 	"passcode", "unlockPin", "unlockCode", "recoveryKey", "deviceLocation", "userPrincipalName", "scanType",
 	"quickScan", "keepUserData", "bulkDeviceActionId", "deviceActionId", "failedCount", "succeededCount")
 
-// result reads an entry of a Graph managedDevice's deviceActionResults: the last action of its name
-// on that device.
+// result reads an entry of a Graph managedDevice's deviceActionResults: the last action of its
+// name on that device.
 func (k *kind) result(in plan.Parsing) ([]plan.Record, error) {
 	m, d := in.Members, in.Around
 	t := k.of(source.Graph, formResult)
@@ -430,7 +430,7 @@ func (k *kind) result(in plan.Parsing) ([]plan.Record, error) {
 	if id, ok := record.AsGUID(m.Text("deviceActionId")); ok {
 		t.own = append(t.own, string(schemas.LP(schemas.LP(nil, "intune/deviceAction"), id)))
 	}
-	// What the device is called and who uses it, its own form tells: here it only finds the action.
+	// What the device is called and who uses it, its own form tells: here it finds the action.
 	t.called(d.Known("deviceName"), d.Known("imei"))
 	withheld := 0
 	for name, raw := range m.All {

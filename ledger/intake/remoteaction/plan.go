@@ -102,7 +102,7 @@ func (t *telling) Look(l *plan.Looking) {
 	}
 }
 
-// userAt tells who used a device when; the kind of devices knows.
+// user tells who used a device when; the kind of devices knows.
 type user interface {
 	UserAt(at time.Time) uuid.UUID
 }

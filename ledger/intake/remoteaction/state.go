@@ -47,8 +47,8 @@ type progress struct {
 	completed time.Time
 }
 
-// beyond reports whether p is later than o. It orders them all, so that whatever is told first, the
-// same stays: what is over before what is not, then by when, then by the state.
+// beyond reports whether p is later than o. It orders them all, so that whatever is told first,
+// the same stays: what is over is later than what is not, then by when, then by the state.
 func (p progress) beyond(o progress) bool {
 	pe, oe := ended(p.state), ended(o.state)
 	if pe != oe {
@@ -61,8 +61,8 @@ func (p progress) beyond(o progress) bool {
 	return cmp.Or(by, place(p.state)-place(o.state), strings.Compare(p.state, o.state)) > 0
 }
 
-// held is a value of an action, and the rank of the form that told it. Of one that is gone the key
-// was destroyed: it is neither told again nor replaced.
+// held is a value of an action, and the rank of the form that told it. Of one that is gone the
+// key was destroyed: it is neither told again nor replaced.
 type held struct {
 	plain json.RawMessage
 	rank  int
