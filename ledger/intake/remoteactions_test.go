@@ -65,7 +65,8 @@ func results(id, name string, all ...map[string]any) string {
 }
 
 func result(name, state, start, updated string, more ...any) map[string]any {
-	m := map[string]any{"actionName": name, "actionState": state, "startDateTime": start, "lastUpdatedDateTime": updated}
+	m := map[string]any{"actionName": name, "actionState": state, "startDateTime": start,
+		"lastUpdatedDateTime": updated}
 	for i := 0; i < len(more); i += 2 {
 		m[more[i].(string)] = more[i+1]
 	}
