@@ -11,6 +11,8 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 	"github.com/ledgerline/ledgerline/schemas/internal/work"
 )
 
@@ -196,21 +198,11 @@ func (s *metadataScanner) uuid() (u uuid.UUID, ok bool) {
 	if len(s.rest) < 36 {
 		return u, false
 	}
-	u, ok = parseUUID(s.rest[:36])
+	u, ok = looks.UUID(s.rest[:36])
 	if ok {
 		s.rest = s.rest[36:]
 	}
 	return u, ok
-}
-
-func hexDigit(c byte) byte {
-	switch {
-	case digit(c):
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
-	}
-	return 0xff
 }
 
 func validTerm(s string) bool {
@@ -245,7 +237,7 @@ func word(term []byte) string {
 
 var frequent = func() map[string]string {
 	m := map[string]string{}
-	for _, w := range append([]string{"graph", "azure-monitor", "custody", "ledger"}, Roles...) {
+	for _, w := range append([]string{"graph", "azure-monitor", "custody", "ledger"}, catalogue.Roles...) {
 		m[w] = w
 	}
 	return m

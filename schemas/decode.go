@@ -10,6 +10,8 @@ import (
 	"sync"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // Decode reads an event through its type, the only place where upcasters run. A Draft with tenant,
@@ -24,7 +26,7 @@ func (c *Catalogue) Decode(e Envelope) (Draft, error) {
 	for _, s := range m.Subjects {
 		d.Subjects = append(d.Subjects, SubjectRef{Role: s.Role, Alias: s.ID})
 	}
-	d.Type = c.types[e.Type]
+	d.Type = c.Type(e.Type)
 	if d.Type == nil {
 		return d, fmt.Errorf("decode %s: %w: %s", e.ID, ErrUnknownType, e.Type)
 	}
@@ -37,13 +39,13 @@ func (c *Catalogue) Decode(e Envelope) (Draft, error) {
 		if !ok {
 			return d, nil
 		}
-		if hops > len(c.types) {
+		if hops > len(c.Types()) {
 			return d, fmt.Errorf("decode %s: upcasters of %s go in a circle", e.ID, e.Type)
 		}
 		if d, err = up.Apply(d); err != nil {
 			return d, fmt.Errorf("decode %s: upcast to %s: %w", e.ID, up.To, err)
 		}
-		d.Type = c.types[up.To]
+		d.Type = c.Type(up.To)
 	}
 }
 
@@ -71,7 +73,7 @@ func (d *Draft) decode(data []byte) error {
 	if d.Type.Form == FormState {
 		d.Silent, err = r.ofState(d.Type)
 	} else {
-		err = r.ofFact(d.Type.root, "", nil)
+		err = r.ofFact(d.Type.Root(), "", nil)
 	}
 	if err == nil && len(r.values) > 0 {
 		d.Values = slices.Clone(r.values)
@@ -163,15 +165,15 @@ func (r *decoder) readValue(a *Attribute, path []string) Value {
 
 // ofFact reads what stands at a node of the type, in the type's order whatever that of the data.
 // Of a member that repeats the last one holds.
-func (r *decoder) ofFact(n *node, at string, path []string) error {
-	if n.attr != nil {
-		r.values = append(r.values, r.readValue(n.attr, slices.Clone(path)))
+func (r *decoder) ofFact(n *catalogue.Node, at string, path []string) error {
+	if n.Attr != nil {
+		r.values = append(r.values, r.readValue(n.Attr, slices.Clone(path)))
 		return nil
 	}
 	if r.null() {
 		return fmt.Errorf("%s: %w", at, errNull)
 	}
-	if elem := n.children["*"]; elem != nil {
+	if elem := n.Children["*"]; elem != nil {
 		i := 0
 		err := r.items('[', errNotArray, func() error {
 			index := strconv.Itoa(i)
@@ -182,27 +184,27 @@ func (r *decoder) ofFact(n *node, at string, path []string) error {
 	}
 	var few [32]raw
 	places := few[:]
-	if len(n.order) > len(few) {
-		places = make([]raw, len(n.order))
+	if len(n.Order) > len(few) {
+		places = make([]raw, len(n.Order))
 	}
 	err := r.members(func(name string) error {
-		child := n.children[name]
+		child := n.Children[name]
 		if child == nil {
 			return fmt.Errorf("%s/%s: the type has no such member", at, name)
 		}
-		places[child.index] = r.pass()
+		places[child.Index] = r.pass()
 		return nil
 	})
 	if err != nil {
 		return where(at, err)
 	}
 	end := r.walk.at
-	for i, name := range n.order {
+	for i, name := range n.Order {
 		if places[i].to == 0 {
 			continue
 		}
 		r.walk.at = places[i].from
-		if err := r.ofFact(n.children[name], at+"/"+name, path); err != nil {
+		if err := r.ofFact(n.Children[name], at+"/"+name, path); err != nil {
 			return err
 		}
 	}
@@ -218,16 +220,6 @@ func where(at string, err error) error {
 	}
 	return err
 }
-
-// child returns the node of a member of the type's data, empty where the type has none.
-func (t *Type) child(name string) *node {
-	if n := t.root.children[name]; n != nil {
-		return n
-	}
-	return noNode
-}
-
-var noNode = &node{}
 
 // NewID returns a random event id.
 func NewID() uuid.UUID { return uuid.New() }

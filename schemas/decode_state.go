@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // stateReading is a state's data while they are read: what repeats replaces what stood before it,
@@ -54,10 +56,10 @@ func noMember(name string) error { return fmt.Errorf("%s: a state has no such me
 
 // ofState reads a state's data.
 func (r *decoder) ofState(t *Type) (silent []string, err error) {
-	set, lists := t.child("set"), t.child("lists")
+	set, lists := t.Child("set"), t.Child("lists")
 	s := &r.state
-	s.set = slices.Grow(s.set[:0], len(set.order))[:len(set.order)]
-	s.lists = slices.Grow(s.lists[:0], len(lists.order))[:len(lists.order)]
+	s.set = slices.Grow(s.set[:0], len(set.Order))[:len(set.Order)]
+	s.lists = slices.Grow(s.lists[:0], len(lists.Order))[:len(lists.Order)]
 	defer s.forget()
 	err = r.members(func(name string) (err error) {
 		switch m := named(name, "set", "unset", "lists", "observed", "silent"); {
@@ -125,27 +127,27 @@ func (s *stateReading) drop(what string) {
 	}
 }
 
-func (r *decoder) stateMember(set *node, name string) error {
-	n := set.children[name]
+func (r *decoder) stateMember(set *catalogue.Node, name string) error {
+	n := set.Children[name]
 	if n == nil {
 		r.state.stray = fmt.Errorf("set %s: the type has no such attribute", name)
 		r.walk.value()
 		return nil
 	}
-	m := &r.state.set[n.index]
-	m.value, m.there = r.readValue(n.attr, nil), true
+	m := &r.state.set[n.Index]
+	m.value, m.there = r.readValue(n.Attr, nil), true
 	return nil
 }
 
-func (r *decoder) stateList(lists *node, name string) error {
-	n := lists.children[name]
+func (r *decoder) stateList(lists *catalogue.Node, name string) error {
+	n := lists.Children[name]
 	var other list
 	l := &other
 	if n == nil {
 		r.state.noList = fmt.Errorf("lists %s: the type has no such list", name)
 	} else {
-		l = &r.state.lists[n.index]
-		n = n.children["set"].children["*"]
+		l = &r.state.lists[n.Index]
+		n = n.Children["set"].Children["*"]
 	}
 	l.there, l.set, l.unset = true, l.set[:0], l.unset[:0]
 	if r.null() {
@@ -167,25 +169,25 @@ func (r *decoder) stateList(lists *node, name string) error {
 				r.walk.value()
 				return nil
 			}
-			l.set = append(l.set, element{name, r.readValue(n.attr, nil)})
+			l.set = append(l.set, element{name, r.readValue(n.Attr, nil)})
 			return nil
 		})
 	})
 }
 
 // date reads when something was observed.
-func (r *decoder) date(set, lists *node, name string) error {
+func (r *decoder) date(set, lists *catalogue.Node, name string) error {
 	text, err := r.optional()
 	if err != nil {
 		return err
 	}
 	known := false
-	if n := set.children[name]; n != nil {
-		m := &r.state.set[n.index]
+	if n := set.Children[name]; n != nil {
+		m := &r.state.set[n.Index]
 		m.observed, m.dated, known = text, true, true
 	}
-	if n := lists.children[name]; n != nil {
-		l := &r.state.lists[n.index]
+	if n := lists.Children[name]; n != nil {
+		l := &r.state.lists[n.Index]
 		l.observed, l.dated, known = text, true, true
 	}
 	if !known {
@@ -226,7 +228,7 @@ func (r *decoder) strings(out []string) ([]string, error) {
 
 // stateValues puts the values in the type's order: what is set and then what is unset, of the
 // attributes and of each list.
-func (r *decoder) stateValues(set, lists *node) error {
+func (r *decoder) stateValues(set, lists *catalogue.Node) error {
 	s := &r.state
 	for name, text := range s.observed {
 		if _, err := observedAt(name, text); err != nil {
@@ -237,8 +239,8 @@ func (r *decoder) stateValues(set, lists *node) error {
 		return err
 	}
 	var times [64]time.Time
-	dates := slices.Grow(times[:0], len(set.order))
-	for i, name := range set.order {
+	dates := slices.Grow(times[:0], len(set.Order))
+	for i, name := range set.Order {
 		m := &s.set[i]
 		at, err := m.at(name)
 		if err != nil {
@@ -251,17 +253,17 @@ func (r *decoder) stateValues(set, lists *node) error {
 		}
 	}
 	for _, name := range s.unset {
-		n := set.children[name]
+		n := set.Children[name]
 		if n == nil {
 			return fmt.Errorf("unset %s: the type has no such attribute", name)
 		}
-		r.values = append(r.values, Value{Attr: n.attr, Removed: true, Observed: dates[n.index]})
+		r.values = append(r.values, Value{Attr: n.Attr, Removed: true, Observed: dates[n.Index]})
 	}
-	for i, name := range lists.order {
+	for i, name := range lists.Order {
 		l := &s.lists[i]
 		at, err := l.at(name)
 		if err == nil && l.there {
-			err = r.listValues(lists.children[name].children["set"].children["*"].attr, l, at)
+			err = r.listValues(lists.Children[name].Children["set"].Children["*"].Attr, l, at)
 		}
 		if err != nil {
 			return fmt.Errorf("lists %s: %w", name, err)

@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // The rows of an old ledger are made from its bytes, so data must read as they always did: as
@@ -125,7 +127,7 @@ func readsAsItDid(t testing.TB, typ *Type, data []byte) {
 	if typ.Form == FormState {
 		old = want.oldState(data)
 	} else {
-		old = want.oldFact(typ.root, "", data, nil)
+		old = want.oldFact(typ.Root(), "", data, nil)
 	}
 	if (err == nil) != (old == nil) {
 		t.Fatalf("%s: %s\nis read with %v\nand was with %v", typ.Name, data, err, old)
@@ -178,16 +180,16 @@ func oldValue(a *Attribute, path []string, raw json.RawMessage) (Value, error) {
 	return v, nil
 }
 
-func (d *Draft) oldFact(n *node, at string, raw json.RawMessage, path []string) error {
-	if n.attr != nil {
-		v, err := oldValue(n.attr, path, raw)
+func (d *Draft) oldFact(n *catalogue.Node, at string, raw json.RawMessage, path []string) error {
+	if n.Attr != nil {
+		v, err := oldValue(n.Attr, path, raw)
 		if err != nil {
 			return fmt.Errorf("%s: %w", at, err)
 		}
 		d.Values = append(d.Values, v)
 		return nil
 	}
-	if elem := n.children["*"]; elem != nil {
+	if elem := n.Children["*"]; elem != nil {
 		var items []json.RawMessage
 		if err := oldJSON(raw, &items); err != nil {
 			return fmt.Errorf("%s: %w", at, err)
@@ -205,13 +207,13 @@ func (d *Draft) oldFact(n *node, at string, raw json.RawMessage, path []string) 
 		return fmt.Errorf("%s: %w", at, err)
 	}
 	for name := range members {
-		if n.children[name] == nil {
+		if n.Children[name] == nil {
 			return fmt.Errorf("%s/%s: the type has no such member", at, name)
 		}
 	}
-	for _, name := range n.order {
+	for _, name := range n.Order {
 		if item, ok := members[name]; ok {
-			if err := d.oldFact(n.children[name], at+"/"+name, item, path); err != nil {
+			if err := d.oldFact(n.Children[name], at+"/"+name, item, path); err != nil {
 				return err
 			}
 		}
@@ -244,14 +246,14 @@ func (d *Draft) oldState(raw json.RawMessage) error {
 		observed[name] = t
 	}
 	d.Silent = w.Silent
-	set, lists := d.Type.child("set"), d.Type.child("lists")
-	for _, name := range set.order {
+	set, lists := d.Type.Child("set"), d.Type.Child("lists")
+	for _, name := range set.Order {
 		item, ok := w.Set[name]
 		if !ok {
 			continue
 		}
 		delete(w.Set, name)
-		v, err := oldValue(set.children[name].attr, nil, item)
+		v, err := oldValue(set.Children[name].Attr, nil, item)
 		if err != nil {
 			return fmt.Errorf("set %s: %w", name, err)
 		}
@@ -262,19 +264,19 @@ func (d *Draft) oldState(raw json.RawMessage) error {
 		return fmt.Errorf("set %s: the type has no such attribute", name)
 	}
 	for _, name := range w.Unset {
-		n := set.children[name]
+		n := set.Children[name]
 		if n == nil {
 			return fmt.Errorf("unset %s: the type has no such attribute", name)
 		}
-		d.Values = append(d.Values, Value{Attr: n.attr, Removed: true, Observed: observed[name]})
+		d.Values = append(d.Values, Value{Attr: n.Attr, Removed: true, Observed: observed[name]})
 	}
-	for _, name := range lists.order {
+	for _, name := range lists.Order {
 		l, ok := w.Lists[name]
 		if !ok {
 			continue
 		}
 		delete(w.Lists, name)
-		a := lists.children[name].children["set"].children["*"].attr
+		a := lists.Children[name].Children["set"].Children["*"].Attr
 		elements := make([]string, 0, len(l.Set))
 		for e := range l.Set {
 			elements = append(elements, e)

@@ -1,7 +1,6 @@
 package schemas
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,16 +10,8 @@ import (
 	"time"
 
 	"github.com/google/uuid"
-)
 
-// KeyKind says what kind of owner a key has.
-type KeyKind string
-
-// Kinds of key owners.
-const (
-	OwnerPerson KeyKind = "person"
-	OwnerDevice KeyKind = "device"
-	OwnerTenant KeyKind = "tenant"
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // Owner names whose subject key seals a value: a person, a device (its current generation) or the
@@ -57,23 +48,10 @@ func (v Value) Text() string {
 	if v.Token != "" {
 		return string(v.Token)
 	}
-	if s, ok := plainString(v.Plain); ok {
+	if s, ok := catalogue.Text(v.Plain); ok {
 		return s
 	}
 	return string(v.Plain)
-}
-
-// plainString returns what a JSON string says, false for what is none. One of plain ASCII
-// without escapes is its own text.
-func plainString(raw json.RawMessage) (s string, ok bool) {
-	if len(raw) < 2 || raw[0] != '"' {
-		return "", false
-	}
-	special := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
-	if inner := raw[1 : len(raw)-1]; raw[len(raw)-1] == '"' && !bytes.ContainsFunc(inner, special) {
-		return string(inner), true
-	}
-	return s, json.Unmarshal(raw, &s) == nil
 }
 
 // SubjectRef names a person in a role. Before sealing Role and Person are set. Sealing makes one
@@ -140,7 +118,7 @@ func (e *AttributeError) Unwrap() error { return e.Err }
 // what it sealed under: a draft that was decoded, or a removed value whose maker does not say
 // whose it was, passes. Only a checker with the vault sees those.
 func (c *Catalogue) Encode(d Draft) (Event, error) {
-	if d.Type == nil || c.types[d.Type.Name] != d.Type {
+	if d.Type == nil || c.Type(d.Type.Name) != d.Type {
 		return Event{}, fmt.Errorf("encode: %w", ErrUnknownType)
 	}
 	fail := func(err error) (Event, error) { return Event{}, fmt.Errorf("encode %s: %w", d.Type.Name, err) }
@@ -226,16 +204,16 @@ func (d *Draft) names(v *Value, alias uuid.UUID) bool {
 
 // place checks one value and puts it where the type's pointer says. body is memory for tokens'.
 func (c *Catalogue) place(root *tree, d *Draft, v *Value, body *[]byte) error {
-	if v.Attr == nil || c.attributes[v.Attr.ID] != v.Attr {
+	if v.Attr == nil || c.Attribute(v.Attr.ID) != v.Attr {
 		return errors.New("not in the catalogue")
 	}
-	at := d.Type.pointers[v.Attr.ID]
+	at := d.Type.Pointer(v.Attr)
 	if at == nil {
 		return errors.New("the type does not carry it")
 	}
-	steps := at.steps
-	if at.levels != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
-		return fmt.Errorf("path has %d levels, /%s has %d", len(v.Path), strings.Join(steps, "/"), at.levels)
+	steps := at.Steps
+	if at.Levels != len(v.Path) && !(v.Removed && len(v.Path) == 0) {
+		return fmt.Errorf("path has %d levels, /%s has %d", len(v.Path), strings.Join(steps, "/"), at.Levels)
 	}
 	var h TokenHeader
 	var err error

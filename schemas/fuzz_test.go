@@ -120,13 +120,9 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// A text is written in JSON as encoding/json writes it, and what is told apart by a text alone is
-// told whatever its letters.
-func FuzzTextsAreWrittenAndToldAsEver(f *testing.F) {
-	for _, s := range []string{"", "a", `a"\`, "<&>", "\u2028", "\xff", "é\x7f", "\n",
-		"00000000-0000-0000-0000-000000000000",
-		"[REDACTED]", "unknowN", "K\u212a", "ffffffff-ffff-ffff-ffff-ffffffffffff", "0f", "Latitude", "{0:0}",
-		" null "} {
+// A text is written in JSON as encoding/json writes it.
+func FuzzTextsAreWrittenAsEver(f *testing.F) {
+	for _, s := range []string{"", "a", `a"\`, "<&>", "\u2028", "\xff", "é\x7f", "\n"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
@@ -135,18 +131,6 @@ func FuzzTextsAreWrittenAndToldAsEver(f *testing.F) {
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(s); err != nil || strings.TrimSuffix(b.String(), "\n") != string(JSON(s)) {
 			t.Errorf("%q is written as %s: %v", s, JSON(s), err)
-		}
-		c := readCollected()
-		trimmed := strings.TrimSpace(s)
-		if c.nothing[strings.ToLower(trimmed)] != Nothing(s) || c.never[strings.ToLower(s)] != NeverCollected(s) {
-			t.Errorf("%q: nothing %v, never %q", s, Nothing(s), NeverCollected(s))
-		}
-		v := LowerASCII(trimmed)
-		digits := strings.NewReplacer("-", "", "{", "", "}", "", ":", "", ".", "", " ", "").Replace(v)
-		junk := c.junk[v] || strings.Trim(digits, "0") == "" || len(digits) == 32 && strings.Trim(digits,
-			"f") == ""
-		if junk != Junk(s) {
-			t.Errorf("%q: junk %v", s, Junk(s))
 		}
 	})
 }

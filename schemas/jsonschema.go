@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
@@ -19,7 +20,7 @@ func SchemaURI(typ string) string { return "urn:ledgerline:schema:" + typ }
 // always the same bytes. Whatever Encode writes is valid under it. It says less than the catalogue
 // in three things that no schema can say: that a text is made of known words, that it tells no
 // number or date of a person, and that a token's event is its own.
-func (t *Type) JSONSchema() []byte {
+func JSONSchema(t *Type) []byte {
 	type role struct {
 		Role  string `json:"role"`
 		Class string `json:"class"`
@@ -28,9 +29,9 @@ func (t *Type) JSONSchema() []byte {
 	for i, r := range t.Roles {
 		roles[i] = role(r)
 	}
-	s := t.root.factSchema(0)
+	s := factSchema(t.Root(), 0)
 	if t.Form == FormState {
-		s = t.stateSchema()
+		s = stateSchema(t)
 	}
 	s["$schema"], s["$id"], s["title"] = "https://json-schema.org/draft/2020-12/schema", SchemaURI(t.Name), t.Name
 	s["x-ledgerline-form"], s["x-ledgerline-roles"] = t.Form, roles
@@ -53,34 +54,34 @@ func closed(properties object) object {
 }
 
 // factSchema is the schema below a node of a fact's pointers, that many array levels deep.
-func (n *node) factSchema(levels int) object {
-	if n.attr != nil {
-		return n.attr.jsonSchema(strings.Repeat(`~(0|[1-9][0-9]{0,9})`, levels))
+func factSchema(n *catalogue.Node, levels int) object {
+	if n.Attr != nil {
+		return valueSchema(n.Attr, strings.Repeat(`~(0|[1-9][0-9]{0,9})`, levels))
 	}
-	if element := n.children["*"]; element != nil {
-		return object{"type": "array", "items": element.factSchema(levels + 1)}
+	if element := n.Children["*"]; element != nil {
+		return object{"type": "array", "items": factSchema(element, levels+1)}
 	}
 	properties := object{}
-	for name, child := range n.children {
-		properties[name] = child.factSchema(levels)
+	for name, child := range n.Children {
+		properties[name] = factSchema(child, levels)
 	}
 	return closed(properties)
 }
 
 // stateSchema is the schema of {"set","unset","lists","observed","silent"} (FORMATS §2).
-func (t *Type) stateSchema() object {
+func stateSchema(t *Type) object {
 	set, lists, names := object{}, object{}, []string{}
-	for _, name := range t.child("set").order {
-		set[name] = t.child("set").children[name].attr.jsonSchema("")
+	for _, name := range t.Child("set").Order {
+		set[name] = valueSchema(t.Child("set").Children[name].Attr, "")
 		names = append(names, name)
 	}
 	unset := object{"type": "array", "items": object{"enum": names}, "uniqueItems": true}
 	element := object{"type": "string", "pattern": "^" + uuidPattern + "$"}
-	for _, name := range t.child("lists").order {
-		entry := t.child("lists").children[name].children["set"].children["*"].attr
+	for _, name := range t.Child("lists").Order {
+		entry := t.Child("lists").Children[name].Children["set"].Children["*"].Attr
 		lists[name] = closed(object{
 			"set": object{"type": "object", "additionalProperties": false,
-				"patternProperties": object{"^" + uuidPattern + "$": entry.jsonSchema("~" + uuidPattern)}},
+				"patternProperties": object{"^" + uuidPattern + "$": valueSchema(entry, "~"+uuidPattern)}},
 			"unset": object{"type": "array", "items": element, "uniqueItems": true},
 		})
 		names = append(names, name)
@@ -109,21 +110,21 @@ const (
 	namePattern   = `^[A-Za-z0-9]+( [A-Za-z0-9]+){0,2}$`
 )
 
-// jsonSchema is the schema of a value of the attribute: what may stand open, or a token. path is
+// valueSchema is the schema of a value of the attribute: what may stand open, or a token. path is
 // the pattern of what follows the attribute's id in a token.
-func (a *Attribute) jsonSchema(path string) object {
+func valueSchema(a *Attribute, path string) object {
 	body := (minTokenBody*8 + 5) / 6
 	token := object{"type": "string", "pattern": fmt.Sprintf(`^sealed:v1:%s:%s\.[0-9]{6}:%s:%s%s:[A-Za-z0-9_-]{%d,}$`,
 		b64UUID, regexp.QuoteMeta(a.Class), b64UUID, regexp.QuoteMeta(a.ID), path, body)}
 	s := token
 	if a.Shape != nil {
-		s = object{"anyOf": []object{a.Shape.jsonSchema(), token}}
+		s = object{"anyOf": []object{shapeSchema(a.Shape), token}}
 	}
 	s["title"] = a.ID
 	return s
 }
 
-func (s *Shape) jsonSchema() object {
+func shapeSchema(s *Shape) object {
 	switch s.Kind {
 	case "bool":
 		return object{"type": "boolean"}
@@ -138,11 +139,11 @@ func (s *Shape) jsonSchema() object {
 	case "product":
 		return object{"type": "string", "pattern": looks.ProductPattern}
 	case "date":
-		return object{"type": "string", "pattern": dateForm.String()}
+		return object{"type": "string", "pattern": catalogue.DatePattern}
 	case "time":
 		return object{"type": "string", "pattern": timePattern}
 	case "uuid":
 		return object{"type": "string", "pattern": "^" + uuidPattern + "$"}
 	}
-	return object{"type": "string", "pattern": s.matchRE.String()}
+	return object{"type": "string", "pattern": s.Pattern()}
 }

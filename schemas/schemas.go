@@ -16,10 +16,11 @@ import (
 	"fmt"
 	"regexp"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 // Limits of one event and of what a single append may carry (FORMATS §2). Sizes
@@ -145,9 +146,6 @@ type Subject struct {
 	Role string    `json:"role"`
 }
 
-// Roles is the closed list of subject roles.
-var Roles = []string{"actor", "target", "user", "owner", "contact", "requester", "representative", "officer"}
-
 // Metadata is an event's metadata (FORMATS §3). Zero Occurred, Correlation
 // or Causation are left out.
 type Metadata struct {
@@ -251,35 +249,11 @@ func TenantOf(metadata []byte) (uuid.UUID, bool) {
 
 // ParseUUID accepts only the 36-character lower-case form in which the ledger writes uuids.
 func ParseUUID(s string) (uuid.UUID, error) {
-	u, ok := parseUUID(s)
+	u, ok := looks.UUID(s)
 	if !ok {
 		return uuid.Nil, fmt.Errorf("%q is not a uuid in lower-case form", s)
 	}
 	return u, nil
-}
-
-func parseUUID[T string | []byte](s T) (u uuid.UUID, ok bool) {
-	if len(s) != 36 {
-		return u, false
-	}
-	n := 0
-	for i := 0; i < 36; {
-		if i == 8 || i == 13 || i == 18 || i == 23 {
-			if s[i] != '-' {
-				return u, false
-			}
-			i++
-			continue
-		}
-		high, low := hexDigit(s[i]), hexDigit(s[i+1])
-		if high > 15 || low > 15 {
-			return u, false
-		}
-		u[n] = high<<4 | low
-		n++
-		i += 2
-	}
-	return u, true
 }
 
 // UUIDv8 returns the first 16 bytes of x with version and variant bits overwritten (FORMATS,
@@ -293,14 +267,7 @@ func UUIDv8(x []byte) uuid.UUID {
 }
 
 // LowerASCII lower-cases A to Z only; other letters keep their case (FORMATS, head).
-func LowerASCII(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r >= 'A' && r <= 'Z' {
-			return r + 'a' - 'A'
-		}
-		return r
-	}, s)
-}
+func LowerASCII(s string) string { return looks.LowerASCII(s) }
 
 // LP appends lp(x): the length as a big-endian u32, then x.
 func LP[T string | []byte](dst []byte, x T) []byte {

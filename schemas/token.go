@@ -8,11 +8,13 @@ import (
 	"strings"
 
 	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 // SealedPrefix begins every sealed value; intake refuses an open string that begins with
 // "sealed:".
-const SealedPrefix = "sealed:"
+const SealedPrefix = looks.SealedPrefix
 
 // Token is a sealed value as it stands in event data, topics and views (FORMATS §5). The empty
 // token is none.
@@ -30,32 +32,12 @@ type TokenHeader struct {
 
 // The forms of a token's parts. They are looked at wherever a value is sealed or opened.
 
-func validClass(s string) bool {
-	return len(s) >= 1 && len(s) <= 16 && only(s, func(c byte) bool { return c >= 'a' && c <= 'z' || c == '-' })
-}
-
 func validMonth(s string) bool {
-	return len(s) == 6 && only(s, isDigit) && (s[4] == '0' && s[5] != '0' || s[4] == '1' && s[5] <= '2')
-}
-
-func validAttr(s string) bool {
-	return len(s) >= 1 && len(s) <= 64 &&
-		only(s, func(c byte) bool { return c >= 'a' && c <= 'z' || isDigit(c) || c == '.' || c == '-' })
+	return len(s) == 6 && looks.Only(s, looks.IsDigit) && (s[4] == '0' && s[5] != '0' || s[4] == '1' && s[5] <= '2')
 }
 
 func validIndex(s string) bool {
-	return len(s) >= 1 && len(s) <= 10 && only(s, isDigit) && (s[0] != '0' || len(s) == 1)
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
-
-func only(s string, of func(byte) bool) bool {
-	for i := range len(s) {
-		if !of(s[i]) {
-			return false
-		}
-	}
-	return true
+	return len(s) >= 1 && len(s) <= 10 && looks.Only(s, looks.IsDigit) && (s[0] != '0' || len(s) == 1)
 }
 
 // errTokenForm is the reason of every malformed token: callers report it as tampering and never
@@ -79,11 +61,11 @@ func (h TokenHeader) Append(b []byte) []byte {
 // Validate checks each part against its form.
 func (h TokenHeader) Validate() error {
 	switch {
-	case !validClass(h.Class):
+	case !looks.IsClass(h.Class):
 		return fmt.Errorf("%w: class %q", errTokenForm, h.Class)
 	case !validMonth(h.Month):
 		return fmt.Errorf("%w: month %q", errTokenForm, h.Month)
-	case !validAttr(h.Attr):
+	case !looks.IsAttributeID(h.Attr):
 		return fmt.Errorf("%w: attribute %q", errTokenForm, h.Attr)
 	}
 	for _, p := range h.Path {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 // The forms of a token's parts are those of FORMATS §5, whatever looks for them.
@@ -13,8 +15,8 @@ func TestTokenPartsHaveTheirForms(t *testing.T) {
 		form  string
 		valid func(string) bool
 	}{
-		"class": {`^[a-z-]{1,16}$`, validClass}, "month": {`^[0-9]{4}(0[1-9]|1[0-2])$`, validMonth},
-		"attribute": {`^[a-z0-9.-]{1,64}$`, validAttr}, "index": {`^(0|[1-9][0-9]{0,9})$`, validIndex},
+		"class": {`^[a-z-]{1,16}$`, looks.IsClass}, "month": {`^[0-9]{4}(0[1-9]|1[0-2])$`, validMonth},
+		"attribute": {`^[a-z0-9.-]{1,64}$`, looks.IsAttributeID}, "index": {`^(0|[1-9][0-9]{0,9})$`, validIndex},
 	}
 	for name, f := range forms {
 		form := regexp.MustCompile(f.form)

@@ -34,7 +34,7 @@ func ExportSchemas(c *schemas.Catalogue, dir string) (Schemas, error) {
 		return fail(err)
 	}
 	for _, t := range c.Types() {
-		name, schema := t.Name+".json", t.JSONSchema()
+		name, schema := t.Name+".json", schemas.JSONSchema(t)
 		path := filepath.Join(dir, name)
 		if have, err := os.ReadFile(path); err != nil || !bytes.Equal(have, schema) {
 			if err := os.WriteFile(path, schema, 0o644); err != nil {

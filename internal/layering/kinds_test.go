@@ -16,7 +16,8 @@ import (
 // beginnings of its types and attributes.
 var kindNames = map[string][]string{
 	"device": {"device", "device."}, "adminaction": {"adminaction", "adminaction.", "action."},
-	"account": {"account", "account."}, "remoteaction": {"remoteaction", "remoteaction."},
+	"account": {"account", "account."}, "app": {"app", "app."},
+	"remoteaction": {"remoteaction", "remoteaction."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -24,26 +25,30 @@ var kindNames = map[string][]string{
 var mayName = map[string]map[string]string{
 	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
-		"account": "a topic for each kind", "remoteaction": "a topic for each kind"},
-	"consumers/first":            {"adminaction": "the example that a consumer begins with"},
-	"deploy/embedded/kafka":      {"account": "of the broker, no kind"},
-	"internal/office":            {"device": "a report's filter"},
-	"ledger/intake/adminaction":  {"device": "what a target's type may be called"},
+		"account": "a topic for each kind", "app": "a topic for each kind",
+		"remoteaction": "a topic for each kind"},
+	"consumers/first":           {"adminaction": "the example that a consumer begins with"},
+	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
+	"internal/office":           {"device": "a report's filter"},
+	"ledger/intake/adminaction": {"device": "what a target's type may be called"},
 	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid",
 		"device": "an attribute's name"},
-	"ledger/vault/keyring":       {"device": "a device has keys of its own"},
-	"ledger/vault":               {"device": "a device has keys of its own"},
-	"ledger/vault/vaulttest":     {"device": "test", "adminaction": "test", "account": "test",
+	"ledger/vault/keyring": {"device": "a device has keys of its own"},
+	"ledger/vault":         {"device": "a device has keys of its own"},
+	"ledger/vault/vaulttest": {"device": "test", "adminaction": "test", "account": "test",
 		"remoteaction": "test"},
 	"projections/clickhouse": {"device": "a view of apps", "adminaction": "a view of its own",
 		"account": "the states of all accounts"},
-	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test", "account": "test"},
-	"projections/dsar":              {"device": "sections of their own", "adminaction": "sections of their own"},
+	"projections/clickhouse/chtest": {"remoteaction": "test", "device": "test", "adminaction": "test", "account": "test"},
+	"projections/dsar": {"device": "sections of their own", "adminaction": "sections of their own",
+		"remoteaction": "beside the act that asked it",
+		"app":          "a column of a device's apps, no kind"},
 	"projections/report": {"device": "reports of their own", "adminaction": "reports of their own",
-		"account": "leavers"},
+		"remoteaction": "a report of its own",
+		"account":      "leavers"},
 	"projections/report/content": {"device": "words of its values", "adminaction": "words of its values",
 		"account": "what became of one"},
-	"schemas":             {"device": "a device has keys of its own"},
+	"schemas/catalogue":   {"device": "a device has keys of its own"},
 	"schemas/schemastest": {"device": "test", "adminaction": "test"},
 }
 

@@ -182,9 +182,13 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 			d.confirms = d.confirms || l.Complete && snap.Observed.After(have.observed) &&
 				v.due(Moment{Observed: have.observed})
 		case !snap.Observed.After(have.observed):
-			d.Late = true
-			d.Moments = d.Moments || snap.Observed.Equal(have.observed)
-			reported[l.Attr] = false
+			more, rest := s.further(l, changed, snap.Observed.Equal(have.observed))
+			d.deltas = append(d.deltas, more...)
+			reported[l.Attr] = len(more) > 0
+			if rest {
+				d.Late = true
+				d.Moments = d.Moments || snap.Observed.Equal(have.observed)
+			}
 		case l.Attr.Volatile:
 			v.deltas = append(v.deltas, changed...)
 		default:
@@ -194,6 +198,22 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 	for a := range s.lists {
 		d.silent[a] = !reported[a]
 	}
+}
+
+// further returns of what a part of a list changes the entries that nobody told yet: the parts of
+// one list have one moment, and none undoes another. rest says that there is more.
+func (s *State) further(l ResolvedList, changed []Delta, sameMoment bool) (more []Delta, rest bool) {
+	if l.Complete || !sameMoment || l.Attr.Volatile {
+		return nil, true
+	}
+	for _, c := range changed {
+		if s.lists[l.Attr].elements[c.Element] == nil {
+			more = append(more, c)
+		} else {
+			rest = true
+		}
+	}
+	return more, rest
 }
 
 func (s *State) diffList(l ResolvedList) (out []Delta) {
@@ -258,6 +278,16 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 				d.silent[a] = true // an event behind the snapshot's own tells it
 			}
 			d.restated = append(d.restated, c)
+		}
+	}
+}
+
+// Name says whose each single value is that the difference brings, where it is not the entity's
+// user's: the event that brings it names them.
+func (d Difference) Name(of func(*schemas.Attribute) uuid.UUID) {
+	for i := range d.deltas {
+		if c := &d.deltas[i]; c.Element == "" && !c.Removed {
+			c.Person = of(c.Attr)
 		}
 	}
 }

@@ -130,6 +130,14 @@ func (s *State) Entries() iter.Seq2[*schemas.Attribute, Entry] {
 	}
 }
 
+// Element returns the present entry of a list under that element's uuid, nil for none.
+func (s *State) Element(a *schemas.Attribute, element string) json.RawMessage {
+	if l := s.lists[a]; l != nil {
+		return l.elements[element]
+	}
+	return nil
+}
+
 // Text returns an attribute's present value as text, "" for none.
 func (s *State) Text(a *schemas.Attribute) string {
 	t, _ := record.AsText(s.values[a].Plain)

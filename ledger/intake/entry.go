@@ -67,7 +67,7 @@ type entry struct {
 	wave   plan.Wave      // of its kind
 	parsed plan.Tally     // what reading it found
 	fields map[string]int // unknown, by name
-	forged bool           // holds a text that would be taken for a sealed value
+	bar    plan.Bar       // keeps the whole of it out
 
 	parts  []*entry              // what other kinds read of it; they follow it in its batch
 	of     *entry                // the record that it is a part of, nil for a record
@@ -102,7 +102,7 @@ func (e *entry) settled() bool { return e.outcome != pending }
 // read first, and whose steps have to be appended. An error is one that ends the import.
 func (e *entry) plan(p *plan.Planner) error {
 	e.steps, e.planned, e.unsettled, e.renamed = nil, pending, nil, nil
-	r, err := p.Plan(e.record, e.parsed, e.forged)
+	r, err := p.Plan(e.record, e.parsed, e.bar)
 	if errors.Is(err, plan.ErrNeedState) {
 		return nil
 	}

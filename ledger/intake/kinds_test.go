@@ -3,6 +3,7 @@ package intake
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,14 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
 		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
 		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
+		{`{"id":"x"}`, base + "deviceAppManagement/mobileApps", "mobileApps", true},
+		{`{"@odata.type":"#microsoft.graph.aNewApp","id":"x"}`, base + "deviceAppManagement/mobileApps", "mobileApps",
+			true},
+		{`{"id":"x"}`, base + "deviceAppManagement/mobileApps/microsoft.graph.aNewApp/$entity", "mobileApps", true},
+		{`{"@odata.type":"#microsoft.graph.aNewApp","id":"x"}`, "", "aNewApp", false},
+		{`{"id":"x"}`, base + "deviceAppManagement/mobileApps('x')/installSummary/$entity", "mobileAppInstallSummary",
+			true},
+		{`{"id":"x"}`, base + "deviceManagement/detectedApps", "detectedApps", true},
 		{`{"id":"x"}`, base + "users", "users", true},
 		{`{"id":"x"}`, base + "users/$entity", "users", true},
 		{`{"id":"x"}`, base + "directory/deletedItems/microsoft.graph.user", "users", true},
@@ -84,8 +93,20 @@ func TestNoTwoFormsClaimTheSame(t *testing.T) {
 			}
 			claimed[c] = f.Name
 		}
-		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" {
+		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" && len(f.Tables) == 0 {
 			t.Errorf("%q is no form of a source", f.Name)
+		}
+		for _, table := range f.Tables {
+			members := map[string]string{}
+			for _, c := range table.Columns {
+				for _, h := range slices.Concat([]string{c.Member}, c.Headers, c.Dutch) {
+					h = letterForm(h)
+					if other := members[h]; other != "" && other != c.Member {
+						t.Errorf("%s: the header %s is that of %s and of %s", f.Name, h, other, c.Member)
+					}
+					members[h] = c.Member
+				}
+			}
 		}
 	}
 }

@@ -28,7 +28,7 @@ import (
 // knownForm is raised with each change of what parsing or planning makes of the same record on the
 // same state: what an older program took is then looked at anew. testdata/states.sum is not
 // written with other results under the same form.
-const knownForm = 2
+const knownForm = 3
 
 // Bounds of a page. It ends behind about one record in so many, whichever those are: a record that
 // is put in or taken out moves no page but its own.
@@ -354,7 +354,7 @@ func (m *recognition) recognise(ctx context.Context, all []candidate) error {
 		var of *page
 		for i := range all {
 			c := &all[i]
-			by = m.markedBy(by[:0], c.form, c.item.Decoded, c.dating)
+			by = m.markedBy(by[:0], c.form, c.item, c.dating)
 			e := c.entry
 			e.mark = marks.Mark(by, c.item.Raw)
 			if c.begins || of == nil {
@@ -424,9 +424,12 @@ func (m *recognition) others(firsts []taken.Mark) []taken.Mark {
 }
 
 // markedBy appends all by which a record is marked beside its text.
-func (m *recognition) markedBy(to []byte, form plan.Parsed, decoded bool, dating record.Dating) []byte {
+func (m *recognition) markedBy(to []byte, form plan.Parsed, it source.Item, dating record.Dating) []byte {
 	to = schemas.LP(append(to, m.by...), form.Name)
-	if to = append(to, asByte(decoded), asByte(form.OwnTime)); form.OwnTime {
+	if it.Rec.Parent != "" {
+		to = schemas.LP(to, it.Rec.Parent) // a page tells whose its records are
+	}
+	if to = append(to, asByte(it.Decoded), asByte(form.OwnTime)); form.OwnTime {
 		return to
 	}
 	return append(binary.BigEndian.AppendUint64(to, uint64(dating.At.UnixNano())), asByte(dating.Proven))
@@ -642,7 +645,7 @@ func (m *recognition) lasts(e *entry) bool {
 	}
 	t := e.tally
 	if e.vague || len(e.rests) == 0 || t.SameMoment || t.Disputed || len(t.Refused) > 0 || t.Omitted > 0 ||
-		t.Unnamed > 0 || t.Cut > 0 {
+		t.Unnamed > 0 || t.Cut > 0 || t.Contradicted > 0 {
 		return false
 	}
 	return !e.at.IsZero()

@@ -14,6 +14,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
@@ -234,7 +235,8 @@ func TestNothingKnownIsLeftOfTheErased(t *testing.T) {
 		in := w.intake()
 		for _, file := range folder {
 			line, _, _ := strings.Cut(file, "\n")
-			by := before.markedBy(nil, in.kinds.Form("managedDevices"), false, record.Dating{At: aFile(file).ModTime})
+			by := before.markedBy(nil, in.kinds.Form("managedDevices"), source.Item{Rec: &record.Record{}},
+				record.Dating{At: aFile(file).ModTime})
 			mark := m.Mark(by, []byte(line))
 			pages, err := tx.Known().Pages([]taken.Mark{mark})
 			if err != nil || len(pages) != 1 {

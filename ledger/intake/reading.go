@@ -148,7 +148,7 @@ func (w *walked) parse(p *part) {
 		*e = *w.in.head(w.tenant, it)
 		e.file, e.bytes, e.bytesTotal = at.file, at.bytes, at.bytesTotal
 		begins = begins || p.begins[i]
-		if e.outcome == pending && w.before != nil {
+		if e.outcome == pending && w.before != nil && it.Kind.Form != nil {
 			may = append(may, candidate{e, it, p.dating[i], w.in.kinds.Form(it.Kind.Form.Name), begins})
 			begins = false
 		}
@@ -203,7 +203,7 @@ func (in *Intake) head(tenant vault.Tenant, it source.Item) *entry {
 		e.tenant = n.Value
 		e.othersTenant = e.othersTenant || !tenant.Takes(n.Value)
 	}
-	if it.Kind.Form == nil {
+	if it.Kind.Form == nil && it.Kind.Never == "" {
 		e.outcome = unrecognised
 	} else if err := check(tenant, named); err != nil {
 		e.fail(err)
@@ -227,13 +227,23 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 	}
 	m := *it.Rec
 	form := it.Kind.Form
+	if form == nil {
+		e.never(it.Kind.Never, source.Graph, it, file)
+		return
+	}
 	if form.Category != "" && m.Has("properties") && m.Properties == nil {
 		e.fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 		return
 	}
-	seen := &record.Seen{}
+	counts, whole := m.DropNever()
+	if whole != "" {
+		e.never(whole, form.Origin, it, file)
+		return
+	}
+	seen := &record.Seen{Columns: m.Columns}
 	of := in.kinds.Form(form.Name)
-	parsing := plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed}
+	parsing := plan.Parsing{Record: m, File: file, Now: in.cfg.Clock(), Seen: seen, Tally: &e.parsed,
+		Never: plan.RefuseNever(counts)}
 	var beside []plan.Reading
 	for _, r := range in.kinds.Readings(form.Name) {
 		if r.Reads(m) { // before the form's own parser takes from it
@@ -246,7 +256,9 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 		e.fail(err)
 		return
 	}
-	e.forged = bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix))
+	if bytes.Contains(it.Raw, []byte(`"`+schemas.SealedPrefix)) {
+		e.bar = plan.Forged
+	}
 	for _, r := range beside {
 		in.parseParts(e, r, parsing)
 	}
@@ -254,10 +266,15 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 	e.record, e.wave, e.tally, e.fields = parsed, of.Wave, e.parsed, seen.Unknown
 }
 
+// never has the whole record refused: it is what is never collected, and nothing of it is read.
+func (e *entry) never(category, origin string, it source.Item, file record.Dating) {
+	e.bar, e.record, e.wave = plan.NeverOf(category), plan.Barred(origin, file.At, it.Raw), plan.WaveRefusals
+}
+
 // parseParts puts what a reading finds in a record into its kind's terms.
 func (in *Intake) parseParts(e *entry, r plan.Reading, parsing plan.Parsing) {
 	part := func() *entry {
-		p := &entry{line: e.line, number: e.number, kind: r.Name, named: true, wave: r.Wave, forged: e.forged, of: e}
+		p := &entry{line: e.line, number: e.number, kind: r.Name, named: true, wave: r.Wave, bar: e.bar, of: e}
 		e.parts = append(e.parts, p)
 		return p
 	}

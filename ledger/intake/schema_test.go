@@ -25,7 +25,7 @@ func TestWhatIsImportedIsValidUnderTheSchemasOfItsTypes(t *testing.T) {
 	}
 	c := jsonschema.NewCompiler()
 	for _, typ := range schemas.Default().Types() {
-		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(typ.JSONSchema()))
+		doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemas.JSONSchema(typ)))
 		if err != nil {
 			t.Fatal(err)
 		}

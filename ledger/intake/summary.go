@@ -28,6 +28,7 @@ type Summary struct {
 	ValuesCut        int            `json:"valuesCut"`        // no secrets, and too long or too many to be kept whole
 	Supplemented     int            `json:"supplemented"`     // told more of an action than the ledger knew
 	Disputed         int            `json:"disputed"`         // records that tell an action otherwise than the ledger
+	CodesOtherwise   int            `json:"codesOtherwise"`   // columns whose code says another thing than its words
 	UnknownFields    map[string]int `json:"unknownFields"`    // not in the catalogue, by name
 	EventsLeftOut    map[string]int `json:"eventsLeftOut"`    // in the streams that were read, by why
 	LeftOutInMore    bool           `json:"leftOutInMore"`    // there are more of them, in streams too many to count
@@ -290,6 +291,7 @@ func (s *Summary) tally(e *entry) {
 	if t.Disputed {
 		s.Disputed++
 	}
+	s.CodesOtherwise += t.Contradicted
 }
 
 // failed notes a failure, and counts it with those of the same reason.

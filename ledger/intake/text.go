@@ -42,8 +42,8 @@ func (s Summary) WriteText(w io.Writer, in *words.Language) error {
 		n    int
 		what string
 	}{{s.ListItemsUnnamed, "unnamed"}, {s.ValuesWithheld, "withheld"}, {s.ValuesCut, "cut"},
-		{s.Supplemented, "supplemented"}, {s.Disputed, "disputed"}, {s.Decoded, "decoded"},
-		{s.ValuesOmitted, "omitted"}} {
+		{s.Supplemented, "supplemented"}, {s.Disputed, "disputed"}, {s.CodesOtherwise, "codes-otherwise"},
+		{s.Decoded, "decoded"}, {s.ValuesOmitted, "omitted"}} {
 		t.countAny(c.n, c.what)
 	}
 	as := "parts."

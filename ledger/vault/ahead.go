@@ -19,6 +19,13 @@ type Ahead struct {
 	IDs     []string // for which streams may be waiting
 	Aliases []uuid.UUID
 	Tokens  []schemas.Token // whose aliases
+	Streams []Mapped        // of which their keys too
+}
+
+// Mapped is what a stream is found by: its kind, and what its record is told apart by.
+type Mapped struct {
+	Kind      string
+	Canonical []byte
 }
 
 // Looked is what a transaction has asked for by LookAhead, for one that will ask for the same: it
@@ -67,6 +74,9 @@ func (tx *Tx) Look(a Ahead) (*Looked, error) {
 		if !schemas.Junk(id) {
 			keys.MappingsOf = append(keys.MappingsOf, tx.awaited(id))
 		}
+	}
+	for _, m := range a.Streams {
+		keys.Mappings = append(keys.Mappings, tx.recordHash(m.Kind, string(m.Canonical)))
 	}
 	l := &Looked{tenant: tx.tenant, hashes: tx.hashes, keys: keys, kept: tx.set.Kept()}
 	return l, tx.fetch(l)
@@ -144,6 +154,15 @@ func (tx *Tx) fetch(l *Looked) error {
 				l.owners = append(l.owners, user)
 				next.Owners = append(next.Owners, user)
 			}
+		}
+	}
+	for _, hash := range l.keys.Mappings {
+		row, err := tx.set.Mapping(hash)
+		if err != nil {
+			return err
+		}
+		if row != nil {
+			next.StreamKeys = append(next.StreamKeys, row.Stream.UUID())
 		}
 	}
 	for _, o := range l.owners {

@@ -134,7 +134,7 @@ func (tx *Tx) Forget(owner uuid.UUID, streams ...schemas.Stream) error {
 }
 
 func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Stream, bool, error) {
-	hash := tx.hash("record."+kind, canonical)
+	hash := tx.recordHash(kind, canonical)
 	had, err := tx.mapping(hash, concerned)
 	if err != nil {
 		return "", false, fmt.Errorf("stream of a record: %w", err)
@@ -154,6 +154,9 @@ func (tx *Tx) mapped(kind, canonical string, concerned uuid.UUID) (schemas.Strea
 	}
 	return row.Stream, true, nil
 }
+
+// recordHash is by what the stream of a record is found.
+func (tx *Tx) recordHash(kind, canonical string) []byte { return tx.hash("record."+kind, canonical) }
 
 // mapping returns the mapping of a hash, nil where there is none. One that concerns somebody is
 // looked for among all that do: they come at once with what else is known of its owner.

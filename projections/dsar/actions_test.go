@@ -8,8 +8,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// What was asked of a person's device from afar is one row, with how far it has come, whoever tells
-// of it: the administrator's act, or the device's record alone.
+// What was asked of a person's device from afar is one row, with how far it has come, whoever
+// tells of it: the administrator's act, or the device's record alone.
 func TestARemoteActionIsOneRowWithItsState(t *testing.T) {
 	s := chtest.NewStory(t)
 	zero := []string{"0"}

@@ -150,7 +150,7 @@ type Definition struct {
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
 	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview, complianceStatus,
-		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister}
+		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister, processingRecord}
 	for i, d := range out {
 		out[i].Filters = slices.Clone(d.Filters)
 		for k := range out[i].Filters {

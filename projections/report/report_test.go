@@ -78,6 +78,7 @@ func theReports(lang string) map[string]report.Request {
 	r.Filters, r.AsOf = map[string]string{"device": string(mac)}, at("2026-10-19T00:00:00Z")
 	out["device-exposure-then"] = r
 	out["device-inventory"] = request("device-inventory", lang)
+	out["processing-record"] = request("processing-record", lang)
 	r = request("device-inventory", lang)
 	r.AsOf, r.Filters = at("2026-10-19T00:00:00Z"), map[string]string{"platform": "ios", "ownership": "byod"}
 	out["device-inventory-then"] = r

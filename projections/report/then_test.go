@@ -63,7 +63,7 @@ func theNames(t *testing.T) *chtest.Story {
 	deed(s, "2026-03-19T09:00:00Z", "wipe ManagedDevice", portal, []schemas.Stream{laptop}, upn,
 		val{Attr: "action.reason", V: "left in a taxi", Alias: fatima})
 	deed(s, "2026-03-21T09:00:00Z", "syncDevice ManagedDevice", portal, []schemas.Stream{unseen}, upn)
-	// What became of two of them on each device, and a request that no administrator's act tells of.
+	// What became of two of them on each device, and a request that no administrator's act tells.
 	asked := func(name string, request uuid.UUID, at, action, state, form string, more ...val) schemas.Stream {
 		on := schemas.NewStream("remoteaction", id(name))
 		s.Add("remoteaction.requested.v1", on, at, "", nil, append([]val{{Attr: "remoteaction.action", V: action},

@@ -35,7 +35,7 @@ const maxPlans = 1000
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	a := &account{Snapshot: entity.NewSnapshot(source.Graph), kind: k}
-	a.refused = plan.RefuseNever(m.DropNever())
+	a.refused = in.Never
 	if err := a.Read(k.catalogue, m, graphUser, nil); err != nil {
 		return nil, err
 	}

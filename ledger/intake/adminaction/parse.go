@@ -32,6 +32,7 @@ type fact struct {
 	named       map[string]bool // ids that the record gives to persons and devices beside actor and targets
 	withheld    int             // secrets and scripts that were present and are not kept
 	cut         int             // values that were no secrets, and too long or too many
+	refused     []plan.Refusal  // what is never collected, and was in it
 }
 
 type actor struct {
@@ -101,7 +102,8 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	m, seen, p := in.Record, in.Seen, in.Properties
 	seen.Use("", m.Members, azureFields)
 	seen.Use("properties.", p, azurePropertyFields)
-	f := &fact{kind: k, source: source.AzureMonitor, form: kindAuditLog, correlation: m.Known("correlationId")}
+	f := &fact{kind: k, refused: in.Never, source: source.AzureMonitor, form: kindAuditLog,
+		correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "time", "identity", "operationName", "correlationId", "resultType")
 	sh.Single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
@@ -167,7 +169,8 @@ func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m, seen := in.Record, in.Seen
 	seen.Use("", m.Members, graphFields)
-	f := &fact{kind: k, source: source.Graph, form: kindAuditEvent, correlation: m.Known("correlationId")}
+	f := &fact{kind: k, refused: in.Never, source: source.Graph, form: kindAuditEvent,
+		correlation: m.Known("correlationId")}
 	sh := record.Shapes{Seen: seen}
 	sh.Single("", m.Members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
 		"activityOperationType", "activityResult", "correlationId", "category")
@@ -225,6 +228,14 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	}
 	in.Tally.Withheld = f.withheld
 	return f, sh.Err
+}
+
+// parseAuditList refuses a row of the portal's list of actions. It has no id, and what it has (a
+// second, what was done, a name) two actions may share: taken, it would be a second action beside
+// the one that Graph or Azure Monitor tells, or hide one.
+func parseAuditList(plan.Parsing) (plan.Record, error) {
+	return nil, &record.FieldError{Field: "Id", Reason: "is not in the portal's list of audit logs, so that the " +
+		"action cannot be told from another: export auditEvents through Graph, or send AuditLogs to Azure Monitor"}
 }
 
 // newActor tells a person from an application. An actor whose kind is not told is a person where a

@@ -34,7 +34,8 @@ func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
 	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parseGraph},
-		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor}}
+		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
+		{Form: forms[2], OwnTime: true, Parse: parseAuditList}}
 }
 
 // Origin is the source, and when the action was.
@@ -53,6 +54,7 @@ func (f *fact) stream(tx *vault.Tx) schemas.Stream {
 // it the vault may know as somebody's.
 func (f *fact) Look(l *plan.Looking) {
 	l.Need(f.stream(l.Tx))
+	l.Refusals(f.stream(l.Tx), f.refused)
 	ask := func(id string) {
 		l.Ask(vault.DeviceHint{IntuneID: id})
 		l.Ask(vault.DeviceHint{DirectoryID: id})
@@ -104,7 +106,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if st.Exists {
 		n = a.compare(t)
 		p.Tally.Disputed = n.differs
-		if n.none() {
+		if n.none() && len(f.refused) == 0 {
 			return nil, plan.Unchanged, nil
 		}
 		// Only what is new makes anybody known.
@@ -122,6 +124,14 @@ func (f *fact) write(
 	p *plan.Planner, st *plan.StreamState, t telling, targets []resolvedTarget, n news,
 ) ([]plan.Step, plan.Outcome, error) {
 	a, k := st.Content.(*toldAction), f.kind
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, f.refused)
+	if err != nil {
+		return nil, 0, err
+	}
+	if st.Exists && n.none() {
+		apply()
+		return refusals, plan.Unchanged, nil
+	}
 	draft := drafter(p, st.Stream, f.source, cmp.Or(a.occurred, f.occurred))
 	var drafts []schemas.Draft
 	known := st.Exists
@@ -138,7 +148,8 @@ func (f *fact) write(
 	steps, err := k.encode(p, st, drafts)
 	if known && (errors.Is(err, vault.ErrExpired) || errors.Is(err, vault.ErrErased)) {
 		p.Tally.Supplemented = false
-		return nil, plan.Unchanged, nil // it is recorded, and nothing more of it may be kept
+		apply()
+		return refusals, plan.Unchanged, nil // it is recorded, and nothing more of it may be kept
 	}
 	if err != nil {
 		return nil, 0, err
@@ -146,7 +157,8 @@ func (f *fact) write(
 	if known {
 		p.Unsettle(st.Stream)
 	}
-	return steps, plan.Recorded, await(p, st.Stream, targets)
+	apply()
+	return append(refusals, steps...), plan.Recorded, await(p, st.Stream, targets)
 }
 
 // drafter returns what makes empty events of the stream.

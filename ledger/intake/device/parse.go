@@ -32,7 +32,8 @@ type parser struct {
 }
 
 func (k *kind) parser(in plan.Parsing, source string) *parser {
-	return &parser{in: in, snapshot: &snapshot{Snapshot: entity.NewSnapshot(source), kind: k}}
+	return &parser{in: in, snapshot: &snapshot{Snapshot: entity.NewSnapshot(source), kind: k,
+		refused: in.Never}}
 }
 
 // take reads the mapped fields of m. What stands nested in the record says nothing with false and
@@ -101,18 +102,6 @@ func (p *parser) settleUser() {
 	}
 }
 
-// never counts and leaves out what no record may bring.
-func (p *parser) never(m *record.Members) {
-	counts := m.DropNever()
-	reader := record.Shapes{Seen: p.in.Seen} // of the wrong shape it holds nothing that is collected
-	for _, o := range reader.Objects(m.Get("deviceActionResults"), "deviceActionResults") {
-		if !record.IsEmpty(o.Get("deviceLocation")) {
-			counts[record.CategoryLocation]++
-		}
-	}
-	p.refused = plan.RefuseNever(counts)
-}
-
 var (
 	graphDeviceFields = record.NamesOf(entity.FieldNames(graphDevice, "hardwareInformation", "usersLoggedOn",
 		"detectedApps", "activationLockBypassCode")...)
@@ -129,7 +118,6 @@ var (
 func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	p := k.parser(in, source.Graph)
-	p.never(m)
 	if err := p.take(m, graphDevice, false); err != nil {
 		return nil, err
 	}
@@ -172,10 +160,6 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
 	m, properties := in.Members, in.Properties
 	p := k.parser(in, source.AzureMonitor)
-	p.never(properties)
-	if to := managedBy[strings.ToLower(properties.Text("ManagedBy"))]; to != "" {
-		properties.Set("ManagedBy", schemas.JSON(to))
-	}
 	if err := p.take(properties, azureDevice, false); err != nil {
 		return nil, record.Within("properties.", err)
 	}
@@ -228,22 +212,29 @@ func (p *parser) apps(m *record.Members) error {
 		if a.Size, err = o.Size("sizeInByte"); err != nil {
 			return record.Within(path, err)
 		}
-		if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > maxApp {
-			return &record.FieldError{Field: strings.TrimSuffix(path, "."),
-				Reason: fmt.Sprintf("is longer than %d bytes", maxApp)}
+		if err := p.put(&l, a, strings.TrimSuffix(path, ".")); err != nil {
+			return err
 		}
-		if a.ID == "" {
-			// It may be any of those known: that one is missing from the list says nothing.
-			p.in.Tally.Unnamed++
-			l.Complete = false
-			continue
-		}
-		l.Put(entity.Item{Key: a.ID, Value: schemas.JSON(a)})
 	}
 	if len(l.Items) > 0 { // an empty list is not reported
 		p.Lists = append(p.Lists, l)
 	}
 	return reader.Err
+}
+
+// put adds an app to the list, and counts one that cannot be told from others.
+func (p *parser) put(l *entity.List, a app, field string) error {
+	if len(a.Name)+len(a.Version)+len(a.Publisher)+len(a.ID) > maxApp {
+		return &record.FieldError{Field: field, Reason: fmt.Sprintf("is longer than %d bytes", maxApp)}
+	}
+	if a.ID == "" {
+		// It may be any of those known: that one is missing from the list says nothing.
+		p.in.Tally.Unnamed++
+		l.Complete = false
+		return nil
+	}
+	l.Put(entity.Item{Key: a.ID, Value: schemas.JSON(a)})
+	return nil
 }
 
 type loggedOn struct {

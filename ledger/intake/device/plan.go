@@ -1,7 +1,10 @@
 package device
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"strings"
 	"time"
@@ -69,7 +72,8 @@ func (k *kind) Facts() bool    { return false }
 
 func (k *kind) Forms() []plan.KindForm {
 	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph},
-		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor}}
+		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
+		{Form: forms[2], Parse: k.parseReport}, {Form: forms[3], Parse: k.parseAppReport}}
 }
 
 // Origin is the source, and S.
@@ -115,7 +119,7 @@ func (s *snapshot) userHint() vault.PersonHint {
 // mayRefuse lists the rules that could keep a part of the snapshot out.
 func (s *snapshot) mayRefuse() (rules []string) {
 	for _, r := range s.refused {
-		rules = append(rules, r.Rule)
+		rules = append(rules, r.Key())
 	}
 	for _, l := range s.Lists {
 		if l.Attr == s.kind.app {
@@ -156,7 +160,7 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	owner, then := st.ownershipOf(s)
-	lists, refusals, err := s.lists(p, device.Stream, then)
+	lists, refusals, err := s.lists(p, device.Stream, then, st)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -295,7 +299,7 @@ func (s *snapshot) resolveUser(p *plan.Planner, st *State) (userHint, uuid.UUID,
 // lists gives the entries of the reported lists their elements, and refuses those that policy
 // keeps out: apps of a device that is not known to be the company's.
 func (s *snapshot) lists(
-	p *plan.Planner, stream schemas.Stream, ownership string,
+	p *plan.Planner, stream schemas.Stream, ownership string, st *State,
 ) ([]entity.ResolvedList, []plan.Refusal, error) {
 	refused := s.refused
 	var out []entity.ResolvedList
@@ -326,11 +330,28 @@ func (s *snapshot) lists(
 			if err != nil {
 				return nil, nil, err
 			}
-			r.Add(element, item.Value, person)
+			value := item.Value
+			if l.Attr == s.kind.app {
+				value = complete(value, st.Element(l.Attr, element.String()))
+			}
+			r.Add(element, value, person)
 		}
 		out = append(out, r)
 	}
 	return out, refused, nil
+}
+
+// complete returns an app with what is known of it already and not told now: a report names no
+// sizes, and not every app has a publisher there. Else each form would undo the other.
+func complete(told, known json.RawMessage) json.RawMessage {
+	var now, before app
+	if known == nil || bytes.Equal(told, known) || json.Unmarshal(told, &now) != nil ||
+		json.Unmarshal(known, &before) != nil {
+		return told
+	}
+	now.Name, now.Version = cmp.Or(now.Name, before.Name), cmp.Or(now.Version, before.Version)
+	now.Publisher, now.Size = cmp.Or(now.Publisher, before.Publisher), cmp.Or(now.Size, before.Size)
+	return schemas.JSON(now)
 }
 
 // Ahead implements plan.Remembering.

@@ -72,6 +72,7 @@ type Parsing struct {
 	Now   time.Time
 	Seen  *record.Seen
 	Tally *Tally
+	Never []Refusal // what the engine took out of the record: a kind tells it, and reads none of it
 	// Around, of a Reading that looks into a member, is the record that has it.
 	Around *record.Record
 }
@@ -136,6 +137,7 @@ type Tally struct {
 	SameMoment   bool           // superseded by another that is of the same moment
 	Supplemented bool           // told something of an action that the ledger lacked
 	Disputed     bool           // told something otherwise than the ledger
+	Contradicted int            // columns whose code says another thing than the words beside it
 }
 
 // RefuseItems counts entries that a rule keeps out.
@@ -163,6 +165,13 @@ type Looking struct {
 	// What is to be found.
 	devices []lookedFor
 	persons []personStream
+	refused []refusedOf
+	rules   map[int][]string // by which of ahead.Streams, those that may refuse a part of it
+}
+
+type refusedOf struct {
+	concerned schemas.Stream
+	key       string
 }
 
 type lookedFor struct {
@@ -199,10 +208,29 @@ func (l *Looking) Device(h vault.DeviceHint, rules ...string) {
 	l.devices = append(l.devices, lookedFor{h, rules})
 }
 
+// Refusals names the streams that count what was refused of one.
+func (l *Looking) Refusals(concerned schemas.Stream, all []Refusal) {
+	for _, r := range all {
+		l.refused = append(l.refused, refusedOf{concerned, r.Key()})
+	}
+}
+
 // Person names somebody of whom planning will need the stream of that kind, if they are known.
 func (l *Looking) Person(kind string, h vault.PersonHint) {
 	l.Meet(h)
 	l.persons = append(l.persons, personStream{kind, h})
+}
+
+// Mapped names the stream that is found by what its record is told apart by, with those that count
+// what the rules refused of it.
+func (l *Looking) Mapped(m vault.Mapped, rules ...string) {
+	if len(rules) > 0 {
+		if l.rules == nil {
+			l.rules = map[int][]string{}
+		}
+		l.rules[len(l.ahead.Streams)] = rules
+	}
+	l.ahead.Streams = append(l.ahead.Streams, m)
 }
 
 // Ask names a device that planning will ask for, who may be waited for by its ids.
@@ -248,6 +276,25 @@ func (l *Looking) find() error {
 		l.Need(known.Stream)
 		for _, rule := range d.rules {
 			if err := l.need(l.Tx.RefusalStream(known.Stream, rule)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range l.refused {
+		if err := l.need(l.Tx.RefusalStream(r.concerned, r.key)); err != nil {
+			return err
+		}
+	}
+	for i, m := range l.ahead.Streams {
+		s, _, err := l.Tx.MappedStream(m.Kind, m.Canonical)
+		if err := l.need(s, false, err); err != nil {
+			return err
+		}
+		for _, rule := range l.rules[i] {
+			if s == "" {
+				break // nothing is known of it
+			}
+			if err := l.need(l.Tx.RefusalStream(s, rule)); err != nil {
 				return err
 			}
 		}

@@ -133,6 +133,15 @@ func (p *Planner) NewStream(kind string) schemas.Stream {
 	return s
 }
 
+// Mapped finds or mints the stream that is found by what its record is told apart by.
+func (p *Planner) Mapped(m vault.Mapped) (schemas.Stream, error) {
+	s, created, err := p.Tx.MappedStream(m.Kind, m.Canonical)
+	if created && err == nil {
+		p.empty[s] = true
+	}
+	return s, err
+}
+
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
 func (p *Planner) Meet(m Met) { p.met = append(p.met, m) }
 
@@ -205,20 +214,32 @@ type Result struct {
 	AsOf                      uint64 // the count of unsettlings as of which it rests on them
 }
 
-// Plan settles what becomes of the record. parsed is what reading it counted; forged says that it
-// holds a text that would be taken for a sealed value. ErrNeedState: streams have to be read
-// first. Any other error is one that ends the import.
-func (p *Planner) Plan(r Record, parsed Tally, forged bool) (Result, error) {
+// Bar is the rule by which a whole record is kept out before it is planned; the zero Bar is none.
+type Bar struct{ Rule, Category string }
+
+// Forged is the bar of a record that holds a text that would be taken for a sealed value.
+var Forged = Bar{RuleSealed, categoryRecord}
+
+// NeverOf is the bar of a record that as a whole is never collected.
+func NeverOf(category string) Bar {
+	of := RefuseNever(map[string]int{category: 1})[0]
+	return Bar{of.Rule, of.Category}
+}
+
+// Plan settles what becomes of the record. parsed is what reading it counted; bar keeps the whole
+// of it out, whatever it says. ErrNeedState: streams have to be read first. Any other error is one
+// that ends the import.
+func (p *Planner) Plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	p.Tx.Known().Names() // of whoever asked before
 	p.asOf, _ = p.Tx.Known().Count()
-	out, err := p.plan(r, parsed, forged)
+	out, err := p.plan(r, parsed, bar)
 	out.Renamed, out.AsOf = p.Tx.Known().Names(), p.asOf
 	return out, err
 }
 
-func (p *Planner) plan(r Record, parsed Tally, forged bool) (Result, error) {
-	if forged {
-		return p.refuse(r, parsed, RuleSealed)
+func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
+	if bar.Rule != "" {
+		return p.refuse(r, parsed, bar.Rule, bar.Category)
 	}
 	p.Tally = &Tally{}
 	*p.Tally = parsed
@@ -234,9 +255,9 @@ func (p *Planner) plan(r Record, parsed Tally, forged bool) (Result, error) {
 		out.Tally = *p.Tally
 		return out, nil
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
-		return p.refuse(r, parsed, RuleErased)
+		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):
-		return p.refuse(r, parsed, RuleExpired)
+		return p.refuse(r, parsed, RuleExpired, categoryRecord)
 	case errors.As(err, &field):
 		return Result{Becomes: Failed, Field: field.Field, Reason: field.Reason, Tally: parsed}, nil
 	case errors.Is(err, schemas.ErrTooLarge):

@@ -1,8 +1,12 @@
 package plan
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
@@ -22,16 +26,49 @@ const (
 	categoryRecord = "record"
 )
 
-// RefuseNever returns the refusals of what is never collected, by how many fields of a record held
-// some of each category.
+// RefuseNever returns the refusals of what is never collected, by how much of each category a
+// record held.
 func RefuseNever(counts map[string]int) (out []Refusal) {
-	if n := counts[record.CategoryLocation]; n > 0 {
-		out = append(out, Refusal{RuleLocation, record.CategoryLocation, n})
-	}
-	if n := counts[record.CategoryContent]; n > 0 {
-		out = append(out, Refusal{RuleNever, record.CategoryContent, n})
+	for _, c := range slices.Sorted(maps.Keys(counts)) {
+		rule := RuleNever
+		if c == record.CategoryLocation {
+			rule = RuleLocation
+		}
+		out = append(out, Refusal{rule, c, counts[c]})
 	}
 	return out
+}
+
+// Key tells the refusals of one stream apart: each has a stream of its own, which counts it.
+func (r Refusal) Key() string {
+	if r.Rule == RuleNever {
+		return r.Rule + "/" + r.Category
+	}
+	return r.Rule
+}
+
+// barred is a record of which nothing may be looked at but that it is there.
+type barred struct {
+	source string
+	at     time.Time
+	digest [sha256.Size]byte
+}
+
+// Barred returns what stands for a record of which nothing may be looked at: it can be refused,
+// and nothing else. raw tells it from others; the vault keeps its HMAC alone.
+func Barred(source string, at time.Time, raw []byte) Record {
+	return &barred{source, at, sha256.Sum256(raw)}
+}
+
+func (b *barred) Origin() (string, time.Time) { return b.source, b.at }
+func (b *barred) Look(*Looking)               {}
+
+func (b *barred) Plan(*Planner) (Act, Outcome, error) {
+	return nil, 0, errors.New("a record that is barred was planned")
+}
+
+func (b *barred) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
+	return tx.MappedStream(streamOfRefusals, schemas.LP(schemas.LP([]byte("barred"), rule), b.digest[:]))
 }
 
 // streamOfRefusals is the kind of the streams in which refusals are told.
@@ -82,7 +119,7 @@ func (p *Planner) Refusals(
 ) (steps []Step, apply func(), err error) {
 	var applies []func()
 	for _, r := range all {
-		stream, created, err := p.Tx.RefusalStream(concerned, r.Rule)
+		stream, created, err := p.Tx.RefusalStream(concerned, r.Key())
 		if err != nil {
 			return nil, nil, err
 		}
@@ -115,7 +152,7 @@ func (p *Planner) Refusals(
 }
 
 // refuse keeps a whole record out: a fact of its own, without content and without anybody.
-func (p *Planner) refuse(record Record, parsed Tally, rule string) (Result, error) {
+func (p *Planner) refuse(record Record, parsed Tally, rule, category string) (Result, error) {
 	out := Result{Becomes: Refused, Rule: rule, Tally: parsed}
 	fail := func(err error) (Result, error) { return Result{}, fmt.Errorf("refuse a record: %w", err) }
 	stream, created, err := record.RefusalStream(p.Tx, rule)
@@ -133,7 +170,7 @@ func (p *Planner) refuse(record Record, parsed Tally, rule string) (Result, erro
 		return out, nil
 	}
 	source, at := record.Origin()
-	draft := p.refusalDraft(stream, source, at, Refusal{rule, categoryRecord, 1})
+	draft := p.refusalDraft(stream, source, at, Refusal{rule, category, 1})
 	if out.Steps, err = p.Encode(st, []schemas.Draft{draft}); err != nil {
 		return fail(err)
 	}

@@ -1,11 +1,16 @@
 package record
 
-import "strings"
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
 // Seen counts what a record holds and nobody asked for. Names only.
 type Seen struct {
 	Unknown map[string]int
-	Decoded int // texts that held JSON, decoded
+	Decoded int  // texts that held JSON, decoded
+	Columns bool // the record's members are named by the header of a table
 }
 
 // Names are members' names that a parser knows.
@@ -34,7 +39,11 @@ func (f *Seen) Use(prefix string, m *Members, known Names) {
 		if f.Unknown == nil {
 			f.Unknown = map[string]int{}
 		}
-		f.Unknown[SafeName(prefix+name)]++
+		if f.Columns {
+			f.Unknown[SafeHeader(prefix+name)]++
+		} else {
+			f.Unknown[SafeName(prefix+name)]++
+		}
 	}
 }
 
@@ -72,5 +81,30 @@ func SafeName(s string) string {
 	if IsName(s) {
 		return strings.Clone(s) // without the record around it
 	}
-	return "(unusual name)"
+	return unusualName
+}
+
+const unusualName = "(unusual name)"
+
+// maxHeader is the longest header of a column that is shown, in bytes.
+const maxHeader = 48
+
+// SafeHeader returns the header of a column as it may be shown: up to six words of letters, digits
+// and a few signs, that begins with a letter and is no number, address or id.
+func SafeHeader(s string) string {
+	words := strings.Fields(s)
+	digits := 0
+	for _, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case !unicode.IsLetter(r) && !strings.ContainsRune(" -_/().", r):
+			return unusualName
+		}
+	}
+	first, _ := utf8.DecodeRuneInString(s)
+	if len(words) == 0 || len(words) > 6 || len(s) > maxHeader || digits > 2 || !unicode.IsLetter(first) {
+		return unusualName
+	}
+	return strings.Join(words, " ")
 }

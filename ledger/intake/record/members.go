@@ -15,6 +15,8 @@ type Record struct {
 	Properties *Members
 	Decoded    bool   // a text in it held JSON
 	Table      string // of Log Analytics, for a row of it
+	Columns    bool   // its members are named by the header of a table: names of several words
+	Parent     string // id of that of whose collection it is, as its page tells
 }
 
 // Begins reports whether a JSON value begins with b, and so is of that type.

@@ -25,15 +25,17 @@ func (s *Shapes) fail(field, reason string) {
 }
 
 // isCutShort reports whether a text is what PowerShell writes in place of what lies deeper than it
-// was told to go: "@{…}", or the name of a type of System with brackets behind it.
+// was told to go, or in a cell of a table: "@{…}", or the name of a type of System or of the SDK,
+// perhaps with brackets behind it.
 func isCutShort(text string) bool {
 	if strings.HasPrefix(text, "@{") {
 		return true
 	}
-	return strings.HasPrefix(text, "System.") && cutShort.MatchString(text)
+	named := strings.HasPrefix(text, "System.") || strings.HasPrefix(text, "Microsoft.Graph.")
+	return named && cutShort.MatchString(text)
 }
 
-var cutShort = regexp.MustCompile(`^System\.[A-Za-z.]+(\[[^]]*\])*$`)
+var cutShort = regexp.MustCompile(`^(System|Microsoft\.Graph)\.[A-Za-z0-9.]+(\[[^]]*\])*$`)
 
 // wrong notes a text or another value that stands where what belongs.
 func (s *Shapes) wrong(field string, raw json.RawMessage, what string) {

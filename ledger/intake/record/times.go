@@ -18,8 +18,9 @@ var (
 		"2006-01-02 15:04:05.999999999 Z07:00"}
 	usLayouts = []string{"1/2/2006 3:04:05 PM", "1/2/2006 3:04 PM", "1/2/2006 3:04:05 PM Z07:00",
 		"1/2/2006 15:04:05", "1/2/2006 15:04:05 Z07:00",
-		"1/2/2006 15:04"}
-	dateLayouts = []string{time.DateOnly}
+		"1/2/2006 15:04", "1/2/2006, 3:04:05 PM"}
+	dutchLayouts = []string{"2-1-2006 15:04:05", "2-1-2006 15:04", "2-1-2006", "2-1-2006, 15:04:05"}
+	dateLayouts  = []string{time.DateOnly}
 )
 
 func layoutsOf(s string) []string {
@@ -54,6 +55,17 @@ func ParseTime(s string) (at time.Time, ok bool) {
 	}
 	at, ok = ReadJSONDate(s)
 	return schemas.KnownTime(at), ok
+}
+
+// FromDutch returns a time that is written as Dutch does, the day first and dashes between, in a
+// form that ParseTime reads; any other text as it is.
+func FromDutch(s string) string {
+	for _, layout := range dutchLayouts {
+		if at, err := time.Parse(layout, s); err == nil {
+			return at.Format("2006-01-02 15:04:05.999999999")
+		}
+	}
+	return s
 }
 
 // ReadJSONDate reads the time that .NET wrote as "/Date(milliseconds)/", as Windows PowerShell's

@@ -92,9 +92,9 @@ func beginsText(b byte) bool { return b > ' ' && b < 0x80 && b != '{' && b != '[
 
 func parseBool(s string) (value, ok bool) {
 	switch strings.ToLower(s) {
-	case "true", "yes", "1":
+	case "true", "yes", "1", "waar", "ja":
 		return true, true
-	case "false", "no", "0":
+	case "false", "no", "0", "onwaar", "nee":
 		return false, true
 	}
 	return false, false
@@ -203,12 +203,19 @@ func isPlaceholder(a *schemas.Attribute, s string) bool {
 		return true
 	}
 	for _, p := range a.Placeholders {
-		if strings.EqualFold(p, s) {
+		if strings.EqualFold(p, s) || p == unknownWord && strings.EqualFold(s, unknownInDutch) {
 			return true
 		}
 	}
 	return false
 }
+
+// Whatever is a placeholder as the one is one as the other: the portal writes the language of
+// whoever exports.
+const (
+	unknownWord    = "unknown"
+	unknownInDutch = "onbekend"
+)
 
 // Compact returns the JSON value without white space.
 func Compact(raw json.RawMessage) json.RawMessage {

@@ -353,7 +353,7 @@ var auditNames = record.NamesOf(auditFields...)
 func (k *kind) audit(in plan.Parsing) (plan.Record, error) {
 	m := in.Members
 	t := k.of(source.Graph, formAudit)
-	t.refused = plan.RefuseNever(m.DropNever())
+	t.refused = in.Never
 	in.Seen.Use("", m, auditNames)
 	sh := record.Shapes{Seen: in.Seen}
 	if sh.Single("", m, auditFields...); sh.Err != nil {

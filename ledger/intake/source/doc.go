@@ -6,6 +6,7 @@
 // may reach, and only regular files are read.
 //
 // A file is opened in files.go, walked in walk.go, decoded in encoding.go and taken apart in
-// scan.go; recognise.go says of which form a record is, transport.go brings other writings into
-// it, and looks.go names what is not understood: CSV, what is packed.
+// scan.go, or in table_read.go where it is a table of separated values, whose header table.go
+// knows; recognise.go says of which form a record is, transport.go brings other writings into it,
+// and looks.go names what is not understood.
 package source

@@ -90,6 +90,9 @@ func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
 	if err != nil {
 		return false, nil
 	}
+	if inHeader(text.ahead(2 * stretch)) { // it begins in the first, and is no longer than one
+		return true, nil
+	}
 	for n := naming(to.takes); ; {
 		if err := context.Cause(w.ctx); err != nil {
 			return false, err
@@ -102,6 +105,17 @@ func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
 			return false, err
 		}
 	}
+}
+
+// inHeader reports whether a text is no JSON and may name such a member where the header of a
+// table would, without quotes.
+func inHeader(begin []byte) bool {
+	text := bytes.TrimLeft(bytes.TrimPrefix(begin, []byte("\xef\xbb\xbf")), " \t\r\n,")
+	if len(text) == 0 || text[0] == '{' || text[0] == '[' {
+		return false
+	}
+	lower := bytes.ToLower(text)
+	return bytes.Contains(lower, []byte("tenantid")) || bytes.Contains(lower, []byte("resourceid"))
 }
 
 // naming looks in a text for what may name a source tenant: members of the names that

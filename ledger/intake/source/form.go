@@ -23,11 +23,14 @@ type Form struct {
 	// Origin is the source of its events: Graph or AzureMonitor.
 	Origin string
 
-	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last part of an
-	// @odata.context; and sets of members by any of which a whole record is known that has
-	// neither. Of several forms that fit, the one whose set is larger is meant.
+	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last parts of an
+	// @odata.context, as "users" or "mobileApps/deviceStatuses", of which the longest counts; and
+	// sets of members by any of which a whole record is known that has neither. Of several forms
+	// that fit, the one whose set is larger is meant. Subtypes says that records of the collection
+	// are of further types, which nobody lists.
 	ODataTypes []string
 	Collection string
+	Subtypes   bool
 	Members    [][]string
 	// Of what PowerShell's SDK writes, which are Graph's names with a capital: sets of members,
 	// spelled as Graph does, any of which shows beside an id that a record is the SDK's; and all
@@ -49,6 +52,9 @@ type Form struct {
 	Columns  []string
 	Flat     bool
 	Unshared []string
+
+	// Tables are how its records stand in tables of separated values.
+	Tables []Table
 }
 
 // Overview tells by its properties a record of a category that is about all others: it has the one
@@ -65,6 +71,7 @@ type kind struct {
 	Name  string // as it may be shown
 	Form  *Form  // nil where it is not taken in
 	Named bool
+	Never string // as what it is never collected; "" for what may be
 }
 
 // taken returns the kind of what is taken in.
@@ -78,6 +85,7 @@ type Recogniser struct {
 	collections map[string]*Form
 	tables      map[string]string // of Log Analytics, lower-cased, and the category that each holds
 	names       map[string]string // of Graph, by their lower-case form
+	sheets      []*sheet
 }
 
 // otherTables are tables of Log Analytics that Intune fills and that hold no kind, and what Azure
@@ -105,8 +113,44 @@ func NewRecogniser(forms []Form) *Recogniser {
 		for _, n := range f.Fields {
 			r.names[strings.ToLower(n)] = n
 		}
+		for i := range f.Tables {
+			r.sheets = append(r.sheets, newSheet(&f, &f.Tables[i]))
+		}
 	}
 	return r
+}
+
+// ofCollection returns the form of a collection's path, or nil: that of most of its last parts.
+func (r *Recogniser) ofCollection(path string) *Form {
+	for path != "" {
+		if f := r.collections[path]; f != nil {
+			return f
+		}
+		_, path, _ = strings.Cut(path, "/")
+	}
+	return nil
+}
+
+// ofGraph returns the form of a record of that type, "" for one that names none, in that
+// collection, whose last part may be the type of those in it.
+func (r *Recogniser) ofGraph(odata, collection string) *Form {
+	in := collection
+	if i := strings.LastIndex("/"+in, "/microsoft.graph."); i >= 0 {
+		if typ := in[i:][len("microsoft.graph."):]; odata == "" && !strings.Contains(typ, "/") {
+			odata = typ
+		}
+		in = strings.TrimSuffix(in[:i], "/")
+	}
+	if odata == "" {
+		return r.ofCollection(collection)
+	}
+	if f := r.types[odata]; f != nil {
+		return f
+	}
+	if f := r.ofCollection(in); f != nil && f.Subtypes {
+		return f
+	}
+	return nil
 }
 
 // ofCategory returns the form of a category of Azure Monitor, in any case, or nil.

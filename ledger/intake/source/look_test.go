@@ -159,6 +159,34 @@ func TestTheLookMissesNoTenant(t *testing.T) {
 	}
 }
 
+// Nor in a table, whose header names its members without quotes.
+func TestTheLookMissesNoTenantInATable(t *testing.T) {
+	found := map[bool]int{}
+	rapid.Check(t, func(t *rapid.T) {
+		pick := func(what string, of ...string) string { return rapid.SampledFrom(of).Draw(t, what) }
+		name := pick("name", "TenantId", "tenantId", "AADTenantId", "ResourceId", "Id", "Properties", "properties")
+		tenant := pick("tenant", "t", "other", "", "<null>")
+		value := pick("value", tenant, "/tenants/"+tenant+"/x", `{""AADTenantId"":""`+tenant+`""}`)
+		quote := pick("quote", "", `"`)
+		if strings.HasPrefix(value, "{") {
+			quote = `"`
+		}
+		header := pick("header", "TimeGenerated,Type,DeviceId,", "TimeGenerated,Category,OperationName,",
+			"LastSyncDateTime,Id,x,", "time,category,resourceId,", "id,enrolledDateTime,managementAgent,")
+		row := "x," + pick("second", "IntuneDevices", "IntuneAuditLogs", "Devices", "AuditLogs") + ",1,"
+		begin := pick("begin", "", "sep=,\n", "#TYPE X\r\n", "\ufeff", strings.Repeat("\n", 65_000),
+			strings.Repeat(" \n", 4))
+		content := begin + header + quote + name + quote + "\n" + row + quote + value + quote + "\n"
+		if rapid.Bool().Draw(t, "UTF-16") {
+			content = toUTF16(strings.TrimPrefix(content, "\ufeff"), "\xff\xfe", false)
+		}
+		found[sameLook(t, []byte(content))]++
+	})
+	if found[true] == 0 || found[false] == 0 {
+		t.Errorf("found in %d, and not in %d", found[true], found[false])
+	}
+}
+
 // testFiles are the test data of this repository: whatever is understood is among them.
 func testFiles(tb testing.TB) (out [][]byte) {
 	tb.Helper()
@@ -208,5 +236,9 @@ func FuzzTheLookMissesNoTenant(f *testing.F) {
 		f.Add([]byte(wrap(`{"time":"x","tenantId":"other","category":"Devices","properties":{"AADTenantId":"t"}}`)))
 		f.Add([]byte(wrap(`{"resourceId":"/tenants/t/x","category":"Devices","properties":{"DeviceId":"1"}}`)))
 	}
+	f.Add([]byte("TimeGenerated,Type,AADTenantId\nx,IntuneDevices,other\n"))
+	f.Add([]byte("Id;LastSyncDateTime;TenantId\n1;x;other\n"))
+	f.Add([]byte("TimeGenerated,OperationName,Category,Properties\n" +
+		"x,y,AuditLogs,\"{\"\"AADTenantId\"\":\"\"other\"\"}\"\n"))
 	f.Fuzz(func(t *testing.T, content []byte) { sameLook(t, content) })
 }

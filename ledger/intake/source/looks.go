@@ -61,8 +61,7 @@ func looksOf(begin []byte) Looks {
 	case strings.HasPrefix(lower, "<?xml"), strings.HasPrefix(lower, "<"):
 		return Looks{"XML", "export the same records as JSON"}
 	case isTable(text):
-		return Looks{"CSV", "the portal's lists are not taken; export the same through Graph or Log Analytics, " +
-			"as JSON"}
+		return Looks{"CSV", noHeaders}
 	}
 	return Looks{"text without JSON", "export the records as JSON"}
 }

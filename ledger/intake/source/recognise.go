@@ -6,6 +6,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // decode reads the text of a record, in the form of its source.
@@ -41,11 +42,11 @@ func isKindName(s string) bool {
 // unnamed is the kind of a record that does not say what it is.
 var unnamed = kind{Name: "unnamed"}
 
-// byName returns the kind of what has a name and is not taken in. A source decides the name, so it
-// could be anything: one without the form of a name is none.
+// byName returns the kind of what has a name and is not taken in, or may never be. A source
+// decides the name, so it could be anything: one without the form of a name is none.
 func byName(name string) kind {
 	if isKindName(name) {
-		return kind{Name: name, Named: true}
+		return kind{Name: name, Named: true, Never: catalogue.NeverResource(name[strings.LastIndexAny(name, "/.")+1:])}
 	}
 	return unnamed
 }
@@ -59,20 +60,10 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 	if k, is := r.monitorKind(rec); is {
 		return k
 	}
-	if own := rec.Text("@odata.context"); own != "" {
-		context = own
-	}
+	context = contextOf(rec, context)
 	odata := strings.TrimPrefix(strings.TrimPrefix(rec.Text("@odata.type"), "#"), "microsoft.graph.")
 	collection := contextPath(context)
-	form := r.types[odata]
-	if odata == "" {
-		last := collection[strings.LastIndexByte(collection, '/')+1:]
-		if typ, cast := strings.CutPrefix(last, "microsoft.graph."); cast {
-			form = r.types[typ] // those of a collection that are of that type
-		} else {
-			form = r.collections[last]
-		}
-	}
+	form := r.ofGraph(odata, collection)
 	switch {
 	case form != nil:
 		return taken(form)
@@ -136,6 +127,30 @@ func submatch(re *regexp.Regexp, in string) []string {
 		return nil
 	}
 	return re.FindStringSubmatch(in)
+}
+
+// contextOf returns the @odata.context of a record: its own goes before that of its page.
+func contextOf(rec record.Record, page string) string {
+	if own := rec.Text("@odata.context"); own != "" {
+		return own
+	}
+	return page
+}
+
+// parentID finds an id in the path of a collection, of what a part of it is of.
+var parentID = regexp.MustCompile(`\('([^']{1,200})'\)/[A-Za-z]`)
+
+// parentOf returns the id of that of which the records of a context are, "" for none: of
+// "mobileApps('x')/assignments" it is x.
+func parentOf(context string) string {
+	if !strings.Contains(context, "')/") {
+		return ""
+	}
+	all := parentID.FindAllStringSubmatch(context, -1)
+	if len(all) == 0 {
+		return ""
+	}
+	return all[len(all)-1][1]
 }
 
 // contextPath returns the collection that an @odata.context names, without the ids in it:

@@ -26,7 +26,7 @@ type Item struct {
 	// and quotes match.
 	Raw     []byte
 	Rec     *record.Record // what Raw holds; of a scan nil where it did not look
-	Kind    kind           // what it is; a scan alone leaves it out
+	Kind    kind           // what it is; a scan alone leaves it out, but for a row of a table
 	Context string         // @odata.context of the page or object it stands in
 	Line    int            // where it begins, from 1; 0 for a file that is no JSON
 	Number  int            // which record of the file it is, from 1; 0 for a file that is no JSON
@@ -42,7 +42,12 @@ func (r *Recogniser) Recognise(it Item) (Item, error) {
 		}
 		it.Rec = &rec
 	}
-	it.Kind = r.kind(*it.Rec, it.Context)
+	if it.Kind.Form == nil {
+		it.Kind = r.kind(*it.Rec, it.Context)
+	}
+	if it.Rec.Members != nil {
+		it.Rec.Parent = parentOf(contextOf(*it.Rec, it.Context))
+	}
 	return it, nil
 }
 
@@ -135,7 +140,8 @@ var (
 )
 
 // scan reads one file and recognises by content how its records are held: JSON lines, pages,
-// responses, batches, tables, wrappers or a single object. It looks at most maxRecordBytes ahead.
+// responses, batches, tables, wrappers, a single object, or a table of separated values. It looks
+// at most maxRecordBytes ahead.
 // The error is one of reading, or the visitor's own.
 func (r *Recogniser) scan(src io.Reader, to visitor) error {
 	w, err := textOf(src)
@@ -151,7 +157,11 @@ func (r *Recogniser) scan(src io.Reader, to visitor) error {
 	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
 		return s.all()
 	}
-	return to.foreign(looksOf(w.ahead(lookedAt)))
+	t, looks := s.table()
+	if t == nil {
+		return to.foreign(looks)
+	}
+	return t.read()
 }
 
 // beginsAfterCommas reports whether JSON follows commas that should not be there, as in a part of

@@ -92,7 +92,12 @@ func word(l *words.Language, attr, value string) (string, bool) {
 	if w, ok := l.Find("enum." + attr + "." + value); ok {
 		return w, true
 	}
+	if ofItems[attr] {
+		return l.Find("processing." + attr + "." + value)
+	}
 	switch attr {
+	case OfItem:
+		return l.Find("item." + value)
 	case OfRequestState, OfCompliance, OfAccount, OfRole:
 		return l.Find("told." + attr + "." + value)
 	case "access.report":

@@ -1,4 +1,4 @@
-package schemas
+package catalogue
 
 import (
 	"encoding/json"
@@ -44,12 +44,12 @@ func TestAShapeLetsThroughItsOwnAndNoNames(t *testing.T) {
 	} {
 		a := c.MustAttribute(tc.attr)
 		for _, v := range tc.open {
-			if raw := JSON(v); !a.MayStandOpen(raw) {
+			if raw := asJSON(v); !a.MayStandOpen(raw) {
 				t.Errorf("%s: %s is sealed, want it open", tc.attr, raw)
 			}
 		}
 		for _, v := range tc.close {
-			if raw := JSON(v); a.MayStandOpen(raw) {
+			if raw := asJSON(v); a.MayStandOpen(raw) {
 				t.Errorf("%s: %s stands open, want it sealed", tc.attr, raw)
 			}
 		}

@@ -1,6 +1,7 @@
-package schemas
+package catalogue
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 )
@@ -23,8 +24,7 @@ func TestJunk(t *testing.T) {
 	}
 }
 
-// What is told apart by name alone is written as it is compared, each once, and every category of
-// what is never collected has a word for people.
+// What is told apart by name alone is written as it is compared, each once.
 func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
 	c := readCollected()
 	for what, texts := range map[string]map[string]bool{"nothing": c.nothing, "junk": c.junk} {
@@ -32,14 +32,6 @@ func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
 			if text != strings.ToLower(strings.TrimSpace(text)) {
 				t.Errorf("%s: %q is never equal to what is compared", what, text)
 			}
-		}
-	}
-	for field, category := range c.never {
-		if field != strings.ToLower(field) || NeverCollected(strings.ToUpper(field)) != category {
-			t.Errorf("never-collected: %q is not found whatever its case", field)
-		}
-		if !Default().MustAttribute("refusal.category").MayStandOpen(JSON(category)) {
-			t.Errorf("never-collected: %q is no category that a refusal can tell", category)
 		}
 	}
 	for text, want := range map[string]bool{" [REDACTED] ": true, "<Null>": true, "": true, "unknown": false,
@@ -51,4 +43,13 @@ func TestWhatIsCollectedIsWrittenAsItIsCompared(t *testing.T) {
 	if NeverCollected("serialNumber") != "" {
 		t.Error("a serial number is never collected")
 	}
+}
+
+// asJSON is a value as events hold it.
+func asJSON(v any) json.RawMessage {
+	raw, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return raw
 }

@@ -1,4 +1,4 @@
-package schemas
+package catalogue
 
 import (
 	"strings"
@@ -41,7 +41,7 @@ func TestFormsOfOneValueAreOne(t *testing.T) {
 			for j, h := range groups {
 				for _, x := range g {
 					for _, y := range h {
-						if got := a.Same(JSON(a.Canonical(x)), JSON(a.Canonical(y))); got != (i == j) {
+						if got := a.Same(asJSON(a.Canonical(x)), asJSON(a.Canonical(y))); got != (i == j) {
 							t.Errorf("%s: %q and %q are one value: %v", attr, x, y, got)
 						}
 					}
@@ -54,7 +54,7 @@ func TestFormsOfOneValueAreOne(t *testing.T) {
 // Sources hide digits of a phone number, each in its own way: what is shown decides.
 func TestAPhoneNumberWithHiddenDigits(t *testing.T) {
 	a := Default().MustAttribute("device.phone-number")
-	same := func(x, y string) bool { return a.Same(JSON(a.Canonical(x)), JSON(a.Canonical(y))) }
+	same := func(x, y string) bool { return a.Same(asJSON(a.Canonical(x)), asJSON(a.Canonical(y))) }
 	if !same("+*******0016", "******0016") || !same("+31612340016", "******0016") || same("******0016", "******0017") {
 		t.Error("hidden digits are compared by something else than what is shown")
 	}
@@ -74,7 +74,7 @@ func TestCanonicalFormsAreFixed(t *testing.T) {
 		if again := a.Canonical(x); again != x {
 			rt.Fatalf("%s: %q becomes %q when it is canonical already", a.ID, x, again)
 		}
-		jx, jy := JSON(x), JSON(y)
+		jx, jy := asJSON(x), asJSON(y)
 		if !a.Same(jx, jx) || a.Same(jx, jy) != a.Same(jy, jx) {
 			rt.Fatalf("%s: comparing %q with %q depends on the order", a.ID, x, y)
 		}

@@ -1,6 +1,7 @@
-package schemas
+package catalogue
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -25,6 +26,9 @@ const (
 	KeyDevice      = "device" // the device's own generation alone: of what is kept of no other device
 	KeyTenant      = "tenant" // the tenant
 )
+
+// Roles is the closed list of subject roles.
+var Roles = []string{"actor", "target", "user", "owner", "contact", "requester", "representative", "officer"}
 
 // Attribute classifies one thing the ledger can hold, once, for sealing, projecting, schemas and
 // access packages.
@@ -93,7 +97,7 @@ type Shape struct {
 }
 
 var (
-	dateForm = regexp.MustCompile(`^[0-9]{4}-[0-9]{2}-[0-9]{2}$`)
+	dateForm = regexp.MustCompile(DatePattern)
 	wordForm = regexp.MustCompile(`^[a-z][a-z0-9]{0,31}$`)
 	ownForm  = regexp.MustCompile(`^[a-z][a-z0-9.-]{0,63}$`)
 )
@@ -146,6 +150,12 @@ func (s *Shape) compile() error {
 	return nil
 }
 
+// DatePattern is the expression of a shape that is a date.
+const DatePattern = `^[0-9]{4}-[0-9]{2}-[0-9]{2}$`
+
+// Pattern returns the anchored expression of a shape that has one of its own.
+func (s *Shape) Pattern() string { return s.matchRE.String() }
+
 // Canonical returns the enum's own spelling of v ("Compliant", "1", "In grace period" →
 // "compliant", "inGracePeriod") and whether it knows it. What it does not know stays as it is,
 // and is sealed.
@@ -175,8 +185,8 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 		n, err := strconv.ParseFloat(string(value), 64)
 		return err == nil && !math.IsInf(n, 0) && n >= s.Min && n <= s.Max
 	}
-	v, ok := plainString(value)
-	if !ok || !utf8.ValidString(v) || IsSealed(v) {
+	v, ok := Text(value)
+	if !ok || !utf8.ValidString(v) || strings.HasPrefix(v, looks.SealedPrefix) {
 		return false
 	}
 	switch s.Kind {
@@ -195,11 +205,24 @@ func (s *Shape) Fits(value json.RawMessage) bool {
 		_, err := time.Parse("2006-01-02T15:04:05Z", v)
 		return err == nil
 	case "uuid":
-		_, err := ParseUUID(v)
-		return err == nil
+		_, ok := looks.UUID(v)
+		return ok
 	default:
 		return s.matchRE != nil && s.matchRE.MatchString(v)
 	}
+}
+
+// Text returns what a JSON string says, false for what is none. One of plain ASCII
+// without escapes is its own text.
+func Text(raw json.RawMessage) (s string, ok bool) {
+	if len(raw) < 2 || raw[0] != '"' {
+		return "", false
+	}
+	special := func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' }
+	if inner := raw[1 : len(raw)-1]; raw[len(raw)-1] == '"' && !bytes.ContainsFunc(inner, special) {
+		return string(inner), true
+	}
+	return s, json.Unmarshal(raw, &s) == nil
 }
 
 // madeOfWords reports whether v is one to three names in camel case, apart by single spaces,
@@ -242,6 +265,16 @@ func camelWords(name string) []string {
 	return out
 }
 
+// KeyKind says what kind of owner a key has.
+type KeyKind string
+
+// Kinds of key owners.
+const (
+	OwnerPerson KeyKind = "person"
+	OwnerDevice KeyKind = "device"
+	OwnerTenant KeyKind = "tenant"
+)
+
 // sealers are the kinds of owners whose key may seal a value, by the attribute's rule.
 var sealers = map[string][]KeyKind{
 	KeyPerson:      {OwnerPerson, OwnerTenant},
@@ -263,9 +296,9 @@ func (a *Attribute) validate() error {
 		return fmt.Errorf("attribute %q: "+format, append([]any{a.ID}, args...)...)
 	}
 	switch {
-	case !validAttr(a.ID):
+	case !looks.IsAttributeID(a.ID):
 		return fail("id must be 1 to 64 of a-z, 0-9, dot and hyphen")
-	case !validClass(a.Class):
+	case !looks.IsClass(a.Class):
 		return fail("class %q must be 1 to 16 of a-z and hyphen", a.Class)
 	case len(sealers[a.Key]) == 0:
 		return fail("key %q is not person, device-owner, device or tenant", a.Key)

@@ -1,4 +1,4 @@
-package main
+package alone
 
 import (
 	"github.com/spf13/cobra"
@@ -7,7 +7,8 @@ import (
 	"github.com/ledgerline/ledgerline/internal/feed"
 )
 
-func newFleet() *cobra.Command {
+// Fleet returns the command that writes a generated fleet.
+func Fleet() *cobra.Command {
 	var fleet feed.Config
 	return cli.New(cli.Command{Use: "fleet DIR",
 		Short: "Write a generated fleet's records, in the formats of the sources, to import or to test with",

@@ -1,9 +1,11 @@
-package schemas
+package catalogue
 
 import (
 	_ "embed"
 	"strings"
 	"sync"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 //go:embed collected.yaml
@@ -12,22 +14,21 @@ var collectedFile []byte
 // collected is what is told apart by a value or a field's name alone, whatever the attribute.
 type collected struct {
 	nothing, junk map[string]bool
-	never         map[string]string // category by field, lower-cased
-	longest       int               // of nothing, in bytes
-	neverLong     [128]uint64       // by first letter: how long the fields of never are that begin so, a bit each
+	longest       int // of nothing, in bytes
+	never         never
 }
 
 var readCollected = sync.OnceValue(func() *collected {
 	var file struct {
-		Nothing      []string            `yaml:"nothing"`
-		Junk         []string            `yaml:"junk"`
-		UnsetSerials []string            `yaml:"unset-serials"`
-		Never        map[string][]string `yaml:"never-collected"`
+		Nothing      []string             `yaml:"nothing"`
+		Junk         []string             `yaml:"junk"`
+		UnsetSerials []string             `yaml:"unset-serials"`
+		Never        map[string]neverFile `yaml:"never-collected"`
 	}
 	if err := strictYAML(collectedFile, &file); err != nil {
-		panic("schemas: collected.yaml: " + err.Error()) // a test excludes it
+		panic("catalogue: collected.yaml: " + err.Error()) // a test excludes it
 	}
-	c := &collected{nothing: map[string]bool{}, junk: map[string]bool{}, never: map[string]string{}}
+	c := &collected{nothing: map[string]bool{}, junk: map[string]bool{}}
 	for _, s := range file.Nothing {
 		c.nothing[s] = true
 		c.longest = max(c.longest, len(s))
@@ -35,11 +36,9 @@ var readCollected = sync.OnceValue(func() *collected {
 	for _, s := range append(file.Junk, file.UnsetSerials...) {
 		c.junk[s] = true
 	}
-	for category, fields := range file.Never {
-		for _, f := range fields {
-			c.never[f] = category
-			c.neverLong[f[0]] |= 1 << len(f)
-		}
+	var err error
+	if c.never, err = readNever(file.Never); err != nil {
+		panic("catalogue: collected.yaml: " + err.Error())
 	}
 	return c
 })
@@ -64,7 +63,7 @@ func Junk(value string) bool {
 	var room [inPlace]byte
 	lower, ok := lowered(&room, v)
 	if !ok {
-		lower = []byte(LowerASCII(v))
+		lower = []byte(looks.LowerASCII(v))
 	}
 	if readCollected().junk[string(lower)] {
 		return true
@@ -82,20 +81,6 @@ func Junk(value string) bool {
 		}
 	}
 	return fs == 0 || zeros == 0 && fs == 32 // "0", all zeros, the zero GUID, a zero MAC; the GUID of all f
-}
-
-// NeverCollected returns the category of what a field of that name holds, where no record may
-// bring it into the ledger; "" for any other field.
-func NeverCollected(field string) (category string) {
-	c := readCollected()
-	var room [inPlace]byte
-	if lower, ok := lowered(&room, field); ok {
-		if len(lower) == 0 || c.neverLong[lower[0]]&(1<<len(lower)) == 0 {
-			return "" // most are told by so little
-		}
-		return c.never[string(lower)]
-	}
-	return c.never[strings.ToLower(field)]
 }
 
 // inPlace is how long a text may be to be put into small letters without a copy on the heap.

@@ -1,0 +1,301 @@
+package intake
+
+import (
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+)
+
+// thing is one fact or state, as each form of its sources writes it. A further kind, and a further
+// form of one, is an entry in things.
+type thing struct {
+	stream string            // the kind of its stream
+	before string            // what is imported first, "" for nothing
+	forms  map[string]string // the contents of a file, by the form's name
+}
+
+// toldAt is when everything here was so: the device's last contact, and when it was looked at.
+var toldAt = propertyStart
+
+// things are told alike by all their forms: no more by one than by another.
+func things() map[string]thing {
+	graph, monitor, portal := aDeviceInEveryForm()
+	pc := asLine(pascal(graph, false))
+	monitorRow := logAnalyticsRow("IntuneDevices", monitor)
+	jobs := maps.Clone(monitor)
+	maps.DeleteFunc(jobs, func(name string, _ any) bool { return name == "Ownership" || name == "DeviceState" })
+	maps.Copy(jobs, map[string]any{"OwnerType": 1, "ManagementState": 0, "ManagementAgents": 2, "ManagedBy": ""})
+	twins := maps.Clone(jobs)
+	maps.Copy(twins, map[string]any{"OwnerType_loc": "Company", "ManagementState_loc": "Managed",
+		"ManagementAgents_loc": "Intune", "CompliantState": "250", "CompliantState_loc": "Compliant"})
+	apps := []any{map[string]any{"id": "a1", "displayName": "Reader", "version": "1.2", "publisher": "Contoso"},
+		map[string]any{"id": "a2", "displayName": "Paint \"3D\"", "version": "6"}}
+	withApps := map[string]any{"@odata.type": graph["@odata.type"], "id": graph["id"], "detectedApps": apps,
+		"detectedApps@odata.nextLink": "https://x"}
+	var rows []map[string]any
+	for _, a := range apps {
+		a := a.(map[string]any)
+		rows = append(rows, map[string]any{"ApplicationKey": a["id"], "ApplicationName": a["displayName"],
+			"ApplicationVersion": a["version"], "ApplicationPublisher": a["publisher"], "DeviceId": graph["id"],
+			"DeviceName": "LT-1", "UserName": "Anna", "Platform": "Windows"})
+	}
+	event, log := anActionInBothForms()
+	logRow := logAnalyticsRow("IntuneAuditLogs", log)
+	return map[string]thing{
+		"a device": {stream: "device", forms: map[string]string{
+			"Graph":                 asLine(graph),
+			"Graph, a page":         `{"value":[` + asLine(graph) + `],"@odata.count":1}`,
+			"SDK":                   asLine([]any{pascal(graph, false)}),
+			"SDK, Windows":          asLine([]any{pascal(graph, true)}),
+			"SDK, Export-Csv":       "#TYPE X\r\n" + asTable(',', objectOf(pc)),
+			"Azure Monitor":         asLine(inCategory("Devices", monitor)),
+			"Event Hubs":            `{"records":[` + asLine(inCategory("Devices", monitor)) + `]}`,
+			"Log Analytics":         asLine(monitorRow),
+			"Log Analytics, CSV":    asTable(',', monitorRow),
+			"export job Devices":    "\xef\xbb\xbf" + asTable(',', monitor),
+			"its codes":             asTable(',', jobs),
+			"its codes and twins":   asTable(',', twins),
+			"the portal's list":     asTable(',', inLanguage(portal, 0)),
+			"the portal's in Dutch": asTable(';', inLanguage(portal, 1)),
+		}},
+		"apps of a device": {stream: "device", before: asLine(graph), forms: map[string]string{
+			"Graph":            asLine(withApps),
+			"Graph, with more": asLine(with(graph, "detectedApps", apps)),
+			"AppInvRawData":    asTable(',', rows...),
+			"in other order":   asTable(',', rows[1], rows[0]),
+			"the portal's": asTable('\t', renamed(rows[0], "Application name", "ApplicationName"),
+				renamed(rows[1], "Application name", "ApplicationName")),
+		}},
+		"an action, as Graph tells it": {stream: "adminaction", forms: map[string]string{
+			"Graph": asLine(event), "SDK": asLine(pascal(event, false)), "SDK, Windows": asLine(pascal(event, true)),
+		}},
+		"an action, as Azure Monitor tells it": {stream: "adminaction", forms: map[string]string{
+			"Azure Monitor":      asLine(inCategory("AuditLogs", log)),
+			"Log Analytics":      asLine(logRow),
+			"Log Analytics, CSV": asTable(',', logRow),
+		}},
+	}
+}
+
+// aDeviceInEveryForm is one device with equal content in Graph's terms, in those of Azure Monitor
+// and its export jobs, and as the portal lists it, in English and Dutch.
+func aDeviceInEveryForm() (graph, monitor map[string]any, portal [][2][2]string) {
+	const total, free = 243_406, 205_824
+	spaced := func(at time.Time) string { return at.Format("2006-01-02 15:04:05.0000000") }
+	enrolled := toldAt.AddDate(0, -2, 0)
+	graph = map[string]any{"@odata.type": "#microsoft.graph.managedDevice", "id": guid(20, 1), "deviceName": "LT-1",
+		"azureADDeviceId": guid(21, 1), "managedDeviceName": "anna_Windows_1", "manufacturer": "Dell Inc.",
+		"model": "Latitude 5440", "operatingSystem": "Windows", "osVersion": "10.0.22631.4037",
+		"serialNumber": "SNC1", "imei": "", "wiFiMacAddress": "001122AABBCC", "phoneNumber": "+31612345678",
+		"subscriberCarrier": "KPN", "totalStorageSpaceInBytes": total << 20, "freeStorageSpaceInBytes": free << 20,
+		"managementAgent": "mdm", "managementState": "managed", "managedDeviceOwnerType": "company",
+		"deviceRegistrationState": "registered", "deviceCategoryDisplayName": "Office", "isSupervised": false,
+		"isEncrypted": true, "jailBroken": "False", "complianceState": "compliant", "skuFamily": "Enterprise",
+		"joinType": "azureADJoined", "enrolledDateTime": enrolled.Format(time.RFC3339),
+		"lastSyncDateTime":                        toldAt.Format(time.RFC3339),
+		"complianceGracePeriodExpirationDateTime": "9999-12-31T23:59:59Z",
+		"userId": guid(10, 1), "userDisplayName": "Anna de Vries", "userPrincipalName": "anna@contoso.example",
+		"emailAddress": "anna.devries@contoso.example"}
+	monitor = map[string]any{"DeviceId": guid(20, 1), "DeviceName": "LT-1", "ReferenceId": guid(21, 1),
+		"ManagedDeviceName": "anna_Windows_1", "Manufacturer": "Dell Inc.", "Model": "Latitude 5440", "OS": "Windows",
+		"OSVersion": "10.0.22631.4037", "SerialNumber": "SNC1", "IMEI": "", "WifiMacAddress": "001122aabbcc",
+		"PhoneNumber": "+31612345678", "SubscriberCarrierNetwork": "KPN", "StorageTotal": total, "StorageFree": free,
+		"ManagedBy": "Intune", "DeviceState": "Managed", "Ownership": "Corporate",
+		"DeviceRegistrationState": "Registered", "CategoryName": "Office", "SupervisedStatusString": "False",
+		"EncryptionStatusString": "True", "JailBroken": "False", "CompliantState": "Compliant",
+		"SkuFamily": "Enterprise", "JoinType": "Azure AD joined", "CreatedDate": spaced(enrolled),
+		"LastContact": spaced(toldAt), "InGracePeriodUntil": "9999-12-31 23:59:59.0000000",
+		"PrimaryUser": guid(10, 1), "UserName": "Anna de Vries", "UPN": "anna@contoso.example",
+		"UserEmail": "anna.devries@contoso.example"}
+	day := func(at time.Time) string { return at.Format("2-1-2006 15:04:05") }
+	portal = [][2][2]string{
+		{{"Device ID", guid(20, 1)}, {"Apparaat-id", guid(20, 1)}},
+		{{"Device name", "LT-1"}, {"Apparaatnaam", "LT-1"}},
+		{{"Enrollment date", spaced(enrolled)}, {"Inschrijvingsdatum", day(enrolled)}},
+		{{"Last check-in", spaced(toldAt)}, {"Laatste contact", day(toldAt)}},
+		{{"Microsoft Entra Device ID", guid(21, 1)}, {"Azure AD-apparaat-id", guid(21, 1)}},
+		{{"OS version", "10.0.22631.4037"}, {"Versie van besturingssysteem", "10.0.22631.4037"}},
+		{{"Serial number", "SNC1"}, {"Serienummer", "SNC1"}},
+		{{"Manufacturer", "Dell Inc."}, {"Fabrikant", "Dell Inc."}},
+		{{"Model", "Latitude 5440"}, {"Model", "Latitude 5440"}},
+		{{"IMEI", "-1"}, {"IMEI", ""}},
+		{{"Wi-Fi MAC", "00:11:22:AA:BB:CC"}, {"MAC-adres Wi-Fi", "001122AABBCC"}},
+		{{"Subscriber carrier", "KPN"}, {"Provider van abonnee", "KPN"}},
+		{{"Total storage", fmt.Sprint(total)}, {"Totale opslagruimte", fmt.Sprint(total)}},
+		{{"Free storage", fmt.Sprint(free)}, {"Beschikbare opslagruimte", fmt.Sprint(free, " MB")}},
+		{{"Management name", "anna_Windows_1"}, {"Beheernaam", "anna_Windows_1"}},
+		{{"Category", "Office"}, {"Categorie", "Office"}},
+		{{"UserId", guid(10, 1)}, {"Gebruikers-id", guid(10, 1)}},
+		{{"Primary user UPN", "anna@contoso.example"}, {"UPN van primaire gebruiker", "anna@contoso.example"}},
+		{{"Primary user email address", "anna.devries@contoso.example"}, {"E-mailadres van primaire gebruiker",
+			"anna.devries@contoso.example"}},
+		{{"Primary user display name", "Anna de Vries"}, {"Weergavenaam van primaire gebruiker", "Anna de Vries"}},
+		{{"Compliance", "Compliant"}, {"Naleving", "Voldoet"}},
+		{{"Compliance grace period expiration", "0001-01-01 00:00:00.0000000"}, {"Nalevingsreden", ""}},
+		{{"Managed by", "Intune"}, {"Beheerd door", "Intune"}},
+		{{"Ownership", "Corporate"}, {"Eigendom", "Bedrijf"}},
+		{{"Device state", "Managed"}, {"Apparaatstatus", "Beheerd"}},
+		{{"Intune registered", "Yes"}, {"Intune geregistreerd", "Ja"}},
+		{{"Supervised", "No"}, {"Onder supervisie", "Nee"}},
+		{{"Encrypted", "True"}, {"Versleuteld", "Waar"}},
+		{{"OS", "Windows"}, {"Besturingssysteem", "Windows"}},
+		{{"SkuFamily", "Enterprise"}, {"SkuFamily", "Enterprise"}},
+		{{"JoinType", "Microsoft Entra joined"}, {"JoinType", "azureADJoined"}},
+		{{"Phone number", "+31612345678"}, {"Telefoonnummer", "+31 6 12345678"}},
+		{{"Jailbroken", "False"}, {"Jailbroken", "Onwaar"}},
+	}
+	return graph, monitor, portal
+}
+
+// anActionInBothForms is one action as Graph tells it, and as Azure Monitor does.
+func anActionInBothForms() (event, log map[string]any) {
+	event = map[string]any{"@odata.type": "#microsoft.graph.auditEvent", "id": guid(30, 1),
+		"activityDateTime": toldAt.Format(time.RFC3339), "activityType": "wipe ManagedDevice",
+		"activityOperationType": "Action", "activityResult": "Success", "componentName": "ManagedDevices",
+		"category": "Device", "actor": map[string]any{"auditActorType": "ItPro", "userId": guid(10, 9),
+			"userPrincipalName": "bob@contoso.example", "userPermissions": []any{"*"}},
+		"resources": []any{map[string]any{"displayName": "LT-1", "auditResourceType": "ManagedDevice",
+			"resourceId": guid(20, 1)}}}
+	log = map[string]any{"AuditEventId": guid(30, 1), "ActivityType": 3, "ActivityResultStatus": 1, "Category": 3,
+		"Actor": map[string]any{"ActorType": 1, "ObjectId": guid(10, 9), "UPN": "bob@contoso.example",
+			"UserPermissions": []any{"*"}},
+		"TargetObjectIds": []any{guid(20, 1)}, "TargetDisplayNames": []any{"LT-1"}}
+	return event, log
+}
+
+func with(m map[string]any, name string, value any) map[string]any {
+	m = maps.Clone(m)
+	m[name] = value
+	return m
+}
+
+func renamed(m map[string]any, to, from string) map[string]any {
+	m = with(m, to, m[from])
+	delete(m, from)
+	return m
+}
+
+func objectOf(text string) (m map[string]any) {
+	if err := json.Unmarshal([]byte(text), &m); err != nil {
+		panic(err)
+	}
+	more, _ := m["AdditionalProperties"].(map[string]any)
+	delete(m, "AdditionalProperties") // Export-Csv writes the name of their type
+	m["SkuFamily"] = more["skuFamily"]
+	return m
+}
+
+// inCategory is a record of Azure Monitor.
+func inCategory(category string, properties map[string]any) map[string]any {
+	return map[string]any{"time": toldAt.Format(time.RFC3339), "tenantId": sourceTenant, "category": category,
+		"operationName": map[string]string{"AuditLogs": "wipe ManagedDevice"}[category], "properties": properties}
+}
+
+// logAnalyticsRow is what Log Analytics makes of it.
+func logAnalyticsRow(table string, properties map[string]any) map[string]any {
+	row := map[string]any{"TimeGenerated": toldAt.Format(time.RFC3339Nano), "Type": table, "SourceSystem": "Azure"}
+	if table == "IntuneAuditLogs" {
+		row["Properties"], row["OperationName"] = asLine(properties), "wipe ManagedDevice"
+		return row
+	}
+	maps.Copy(row, properties)
+	return row
+}
+
+// asTable writes objects as rows of separated values, as Export-Csv does: numbers as they are, and
+// nothing where they are null.
+func asTable(separator rune, objects ...map[string]any) string {
+	var b strings.Builder
+	w := csv.NewWriter(&b)
+	w.Comma = separator
+	columns := slices.Sorted(maps.Keys(objects[0]))
+	rows := [][]string{columns}
+	for _, o := range objects {
+		var cells []string
+		for _, c := range columns {
+			cell := fmt.Sprint(o[c])
+			switch v := o[c].(type) {
+			case nil:
+				cell = ""
+			case float64:
+				cell = fmt.Sprintf("%.0f", v)
+			}
+			cells = append(cells, cell)
+		}
+		rows = append(rows, cells)
+	}
+	if err := w.WriteAll(rows); err != nil {
+		panic(err)
+	}
+	return b.String()
+}
+
+// inLanguage is what the portal lists, in English or Dutch.
+func inLanguage(portal [][2][2]string, language int) map[string]any {
+	out := map[string]any{}
+	for _, column := range portal {
+		out[column[language][0]] = column[language][1]
+	}
+	return out
+}
+
+func (w *world) importToldAt(content string) Summary {
+	w.t.Helper()
+	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"x"}, Observed: toldAt,
+		TakeNameless: true, FS: fstest.MapFS{"x": aFile(content)}}, nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if !s.OK() || !s.Balanced() || s.CodesOtherwise != 0 {
+		w.t.Fatalf("%s: %s", content, asJSON(w.t, s))
+	}
+	return s
+}
+
+// One fact or state in every form its sources have is the same event once, whichever comes first,
+// and zero further events.
+func TestOneThingInEveryFormIsOneEvent(t *testing.T) {
+	for name, thing := range things() {
+		want, wantOf := "", ""
+		for _, first := range slices.Sorted(maps.Keys(thing.forms)) {
+			w := newWorld(t, true)
+			if thing.before != "" {
+				w.importToldAt(thing.before)
+			}
+			before := len(w.events())
+			if s := w.importToldAt(thing.forms[first]); s.Recorded == 0 {
+				t.Errorf("%s, %s: nothing is recorded: %s", name, first, asJSON(t, s))
+				continue
+			}
+			got := w.canonical()
+			if want == "" {
+				want, wantOf = got, first
+			}
+			if got != want {
+				t.Errorf("%s: %s gives\n%s\nand %s\n%s", name, first, got, wantOf, want)
+			}
+			streams := map[string]bool{}
+			for _, e := range w.events()[before:] {
+				if e.Stream.Kind() == thing.stream {
+					streams[string(e.Stream)] = true
+				}
+			}
+			if len(streams) != 1 {
+				t.Errorf("%s, %s: %d streams", name, first, len(streams))
+			}
+			for second, content := range thing.forms {
+				if s := w.importToldAt(content); s.EventsAppended != 0 {
+					t.Fatalf("%s: behind %s, %s adds\n%s", name, first, second,
+						w.dumpFrom(newLabels(), len(w.events())-s.EventsAppended))
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,254 @@
+package resource
+
+import (
+	"encoding/binary"
+	"errors"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// Origin is the source, and S.
+func (s *snapshot) Origin() (string, time.Time) { return s.Source, s.Observed }
+
+// RefusalStream is told apart by thing and age, which the vault keeps only as an HMAC: a copy of
+// the file is no other record.
+func (s *snapshot) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
+	b := schemas.LP(schemas.LP([]byte("refused "+s.kind.Stream()+s.form.Thing), rule), s.id)
+	b = binary.BigEndian.AppendUint64(schemas.LP(b, s.Source), uint64(s.Age().Unix()))
+	return tx.MappedStream("refusal", b)
+}
+
+// mapped is what the thing's stream is found by.
+func (s *snapshot) mapped() vault.Mapped {
+	return vault.Mapped{Kind: s.kind.Stream(), Canonical: schemas.LP(schemas.LP(nil, s.form.Thing), s.id)}
+}
+
+// Look names the thing's stream, those of what may be refused of it, and whom it names.
+func (s *snapshot) Look(l *plan.Looking) {
+	if s.kind.whose.id != nil {
+		l.Person(s.kind.Stream(), s.hint())
+	} else {
+		var rules []string
+		for _, r := range s.refused {
+			rules = append(rules, r.Key())
+		}
+		l.Mapped(s.mapped(), rules...)
+	}
+	for a, by := range s.kind.persons {
+		if hint := s.named(a, by); hint != (vault.PersonHint{}) {
+			l.Meet(hint)
+		}
+	}
+	for _, list := range s.Lists {
+		for _, item := range list.Items {
+			if item.Person != "" {
+				l.Meet(vault.PersonHint{ObjectID: item.Person})
+			}
+		}
+	}
+}
+
+// named is how the value of an attribute names a person; nobody where it is none of that form.
+func (s *snapshot) named(a *schemas.Attribute, by By) (h vault.PersonHint) {
+	text, _ := record.AsText(s.Values[a])
+	switch id, isID := record.AsGUID(text); {
+	case by == ByID && isID:
+		h.ObjectID = id
+	case by == ByUPN && isAddress(text):
+		h.UPN = text
+	case by == ByEmail && isAddress(text):
+		h.Email = text
+	default:
+		return h
+	}
+	h.At = s.Age()
+	return h
+}
+
+// isAddress reports whether a text may be a UPN or an e-mail address.
+func isAddress(s string) bool {
+	local, domain, ok := strings.Cut(s, "@")
+	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>")
+}
+
+// Plan compares the snapshot with what is known of the thing.
+func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
+	if err := s.Expired(p.Tx); err != nil {
+		return nil, 0, err
+	}
+	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
+	stream, err := w.stream()
+	if err != nil {
+		return nil, 0, err
+	}
+	if w.known, err = p.State(stream); err != nil {
+		return nil, 0, err
+	}
+	if err := w.persons(); err != nil {
+		return nil, 0, err
+	}
+	if err := w.entries(stream); err != nil {
+		return nil, 0, err
+	}
+	return w.write, 0, nil
+}
+
+// writing is the planning of one snapshot.
+type writing struct {
+	*snapshot
+	p      *plan.Planner
+	kept   *entity.Snapshot // what may be kept of it
+	known  *plan.StreamState
+	person uuid.UUID // whose the thing is, if it is anybody's
+	whose  map[*schemas.Attribute]uuid.UUID
+	lists  []entity.ResolvedList
+}
+
+// stream finds or mints the thing's stream.
+func (w *writing) stream() (schemas.Stream, error) {
+	if w.kind.whose.id == nil {
+		return w.p.Mapped(w.mapped())
+	}
+	var err error
+	if w.person, err = w.p.Person(w.hint()); err != nil {
+		return "", err
+	}
+	return w.p.PersonStream(w.kind.Stream(), w.person)
+}
+
+// persons finds or mints whom single values name. What names somebody whose erasure is not older
+// than the record is left out.
+func (w *writing) persons() error {
+	for _, a := range w.kind.Whole.Attributes() {
+		by := w.kind.persons[a]
+		hint := w.named(a, by)
+		if by == 0 || hint == (vault.PersonHint{}) {
+			continue
+		}
+		who, err := w.p.Person(hint)
+		if errors.Is(err, vault.ErrErasedSubject) {
+			delete(w.kept.Values, a)
+			w.p.Tally.Omitted++
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		w.whose[a] = who
+	}
+	return nil
+}
+
+// entries gives the entries of lists their elements, and finds whom they are about: an id in the
+// directory that nobody is known by may be a group's.
+func (w *writing) entries(stream schemas.Stream) error {
+	for _, l := range w.Lists {
+		r := l.Resolve()
+		for _, item := range l.Items {
+			var person uuid.UUID
+			if item.Person != "" {
+				who, _, err := w.p.Tx.FindPerson(vault.PersonHint{ObjectID: item.Person, At: w.Age()})
+				if errors.Is(err, vault.ErrErasedSubject) {
+					w.p.Tally.Omitted++
+					continue
+				}
+				if err != nil {
+					return err
+				}
+				person = who
+			}
+			element, err := w.p.Tx.Element(stream, w.kind.ListName(l.Attr), item.Key)
+			if err != nil {
+				return err
+			}
+			r.Add(element, item.Value, person)
+		}
+		w.lists = append(w.lists, r)
+	}
+	return nil
+}
+
+// write reports what rules keep out, and what the snapshot changes.
+func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
+	p, st := w.p, w.known.Content.(*entity.State)
+	if d := w.kind.deletedAt; d != nil {
+		if _, told := st.Value(d); !told {
+			delete(w.kept.None, d) // it never was deleted, and that needs no telling
+		}
+	}
+	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited})
+	refusals, apply, err := p.Refusals(w.known.Stream, w.Source, w.Observed, w.refused)
+	if err != nil {
+		return nil, 0, err
+	}
+	if !diff.Writes() {
+		apply()
+		return refusals, p.Unwritten(diff.Late, diff.Moments), nil
+	}
+	if !st.Newest(w.Moment) {
+		p.Unsettle(w.known.Stream)
+	}
+	if err := st.Former(p.Tx, diff); err != nil {
+		return nil, 0, err
+	}
+	diff.Name(func(a *schemas.Attribute) uuid.UUID { return w.whose[a] })
+	diff.Protect(w.Snapshot, st)
+	d := w.drafter()
+	steps, err := p.Encode(w.known, d.Events(st, w.kept, diff))
+	if err != nil {
+		return nil, 0, err
+	}
+	apply()
+	w.known.Advance(steps)
+	st.Apply(w.kept, diff, d.Owner)
+	return append(refusals, steps...), plan.Recorded, nil
+}
+
+// owner says whose key seals a value.
+func (w *writing) owner(c entity.Delta) schemas.Owner {
+	switch {
+	case c.Attr.Key != schemas.KeyPerson:
+		return schemas.Owner{Kind: schemas.OwnerTenant}
+	case c.Person != uuid.Nil:
+		return schemas.PersonOrTenant(c.Person)
+	}
+	return schemas.PersonOrTenant(w.person)
+}
+
+// drafter reports what changes of the thing: on first sight in one type, and its end in another.
+func (w *writing) drafter() entity.Drafter {
+	k, whole := w.kind, w.kind.changed
+	if !w.known.Exists {
+		whole = k.observed
+	}
+	return entity.Drafter{Def: k.Definition, Occurred: w.Observed, Owner: w.owner, Restated: k.restated,
+		Confirmed: whole, Contacted: whole, Order: []*schemas.Type{k.observed, k.restated, k.changed, k.deleted},
+		New: func(t *schemas.Type, at time.Time) schemas.Draft {
+			return w.p.Draft(t, w.known.Stream, w.Source, at)
+		},
+		Subjects: func(_ *schemas.Type, others []uuid.UUID) (out []schemas.SubjectRef) {
+			all := append([]uuid.UUID{w.person}, others...)
+			for i, of := range all {
+				if of != uuid.Nil && !slices.Contains(all[:i], of) {
+					out = append(out, schemas.SubjectRef{Role: k.role, Person: of})
+				}
+			}
+			return out
+		},
+		Route: func(c entity.Delta) *schemas.Type {
+			if c.Attr == k.deletedAt && k.deletedAt != nil && !c.Removed {
+				return k.deleted
+			}
+			return whole
+		},
+	}
+}
