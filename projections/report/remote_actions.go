@@ -7,11 +7,11 @@ import (
 	"iter"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/acts"
 	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -67,7 +67,7 @@ const attributeManagement = "device.management-state"
 // request is what was asked of devices: what an audit event tells of it, if one does, and what is
 // told of each device's action.
 type request struct {
-	action
+	acts.Action
 	parts []projections.RemoteAction
 }
 
@@ -123,13 +123,13 @@ func (q *question) auditedRequests(ctx context.Context) iter.Seq2[request, error
 			page = page[:0]
 			return true
 		}
-		for a, err := range q.actions(ctx, f, remoteThen, remoteNow) {
+		for a, err := range q.acts().Actions(ctx, f, remoteThen, remoteNow) {
 			if err != nil {
 				yield(request{}, err)
 				return
 			}
-			page = append(page, request{action: a})
-			if len(page) == actionsAtOnce && !flush() {
+			page = append(page, request{Action: a})
+			if len(page) == acts.AtOnce && !flush() {
 				return
 			}
 		}
@@ -173,13 +173,13 @@ func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] 
 		seen := map[uuid.UUID]bool{}
 		var page []request
 		flush := func() bool {
-			all := make([]action, len(page))
+			all := make([]acts.Action, len(page))
 			for i := range page {
-				all[i] = page[i].action
+				all[i] = page[i].Action
 			}
-			err := q.devices(ctx, all, remoteThen, remoteNow)
+			err := q.acts().Devices(ctx, all, remoteThen, remoteNow)
 			for i := range page {
-				page[i].action = all[i]
+				page[i].Action = all[i]
 				if !yield(page[i], err) || err != nil {
 					return false
 				}
@@ -209,7 +209,7 @@ func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] 
 				}
 			}
 			page = append(page, requestOf(parts))
-			if len(page) == actionsAtOnce && !flush() {
+			if len(page) == acts.AtOnce && !flush() {
 				return
 			}
 		}
@@ -233,13 +233,13 @@ func requestOf(parts []projections.RemoteAction) request {
 	p := parts[0]
 	r := request{parts: parts}
 	r.Fact = projections.Fact{Seq: p.Seq, EventID: p.EventID, Stream: p.Stream, Occurred: p.Requested}
-	r.Recorded, r.Actor = p.Recorded, p.Actor
+	r.Recorded, r.AdminAction.Actor = p.Recorded, p.Actor
 	for _, p := range parts {
-		t := target{}
+		t := acts.Target{}
 		if id, err := schemas.ParseUUID(string(p.Device)); err == nil {
-			t.stream = schemas.NewStream("device", id)
+			t.Stream = schemas.NewStream("device", id)
 		}
-		r.targets = append(r.targets, t)
+		r.On = append(r.On, t)
 	}
 	return r
 }
@@ -258,12 +258,9 @@ func (r *request) endsManagement() bool {
 // remoteVerbs are the verbs of actions that ask something of a device itself.
 var remoteVerbs = []string{"action", "delete"}
 
-// managedDevice is what sources call a device that something is done to.
-const managedDevice = "ManagedDevice"
-
 // on is a device that something was asked of, and what is told of that.
 type on struct {
-	target
+	acts.Target
 	part *projections.RemoteAction // nil where only the audit event is known
 }
 
@@ -272,15 +269,15 @@ type on struct {
 func (r *request) remote(q *question) (out []on) {
 	var all []on
 	if len(r.parts) > 0 && r.Verb == "" {
-		for i, t := range r.targets {
+		for i, t := range r.On {
 			all = append(all, on{t, &r.parts[i]})
 		}
 	} else {
 		left := slices.Clone(r.parts)
-		for _, t := range r.remoteTargets() {
-			one := on{target: t}
+		for _, t := range r.OnDevices() {
+			one := on{Target: t}
 			for i := range left {
-				if t.stream != "" && string(left[i].Device) == t.stream.UUID().String() {
+				if t.Stream != "" && string(left[i].Device) == t.Stream.UUID().String() {
 					one.part = &r.parts[slices.IndexFunc(r.parts, func(p projections.RemoteAction) bool {
 						return p.Stream == left[i].Stream
 					})]
@@ -297,24 +294,8 @@ func (r *request) remote(q *question) (out []on) {
 		}
 	}
 	for _, o := range all {
-		if q.wants(o.target) {
+		if q.wants(o.Target) {
 			out = append(out, o)
-		}
-	}
-	return out
-}
-
-// remoteTargets are the devices that an admin action names.
-func (a *action) remoteTargets() (out []target) {
-	for _, t := range a.targets {
-		onDevice := func(tell projections.Target) bool { return tell.Type == managedDevice }
-		if t.stream != "" || slices.ContainsFunc(t.tells, onDevice) {
-			out = append(out, t)
-		}
-	}
-	if _, of, _ := strings.Cut(string(a.Operation), " "); len(out) == 0 && of == managedDevice {
-		if out = a.targets; len(out) == 0 {
-			out = []target{{}}
 		}
 	}
 	return out
@@ -322,20 +303,11 @@ func (a *action) remoteTargets() (out []target) {
 
 // wants reports whether the target is one that the filters ask for: an action names others too.
 // The person is who was the device's user then.
-func (q *question) wants(t target) bool {
-	h, _ := t.then.Get("device.ownership")
+func (q *question) wants(t acts.Target) bool {
+	h, _ := t.Then.Get("device.ownership")
 	person := q.filter["person"]
-	return among(q.filter["device"], string(t.stream)) && among(q.filter["ownership"], string(h.Text)) &&
-		(len(person) == 0 || isUserOf(t.then, person))
-}
-
-// accepted is the action's result, told as that of a request.
-func (a *action) accepted() Cell {
-	c := a.in("action.result", a.Result)
-	if len(c) > 0 && c[0].State == document.Shown {
-		c[0].Attr = content.ResultOfRequest
-	}
-	return c
+	return among(q.filter["device"], string(t.Stream)) && among(q.filter["ownership"], string(h.Text)) &&
+		(len(person) == 0 || isUserOf(t.Then, person))
 }
 
 // told returns a value of what is told of a device's action.
@@ -348,7 +320,7 @@ func (o on) told(attr string, get func(*projections.RemoteAction) projections.Te
 
 func (o on) user() Cell {
 	for _, attr := range userAttributes {
-		if h, ok := o.then.Get(attr); ok {
+		if h, ok := o.Then.Get(attr); ok {
 			return of(attr, h.Text, uuid.Nil)
 		}
 	}
@@ -356,7 +328,7 @@ func (o on) user() Cell {
 }
 
 func (o on) name() Cell {
-	return first(o.was("device.name"), o.target.name(), o.target.id(),
+	return first(o.Was("device.name"), o.Target.Name(), o.Target.ID(),
 		o.told("device-name", func(p *projections.RemoteAction) projections.Text { return p.DeviceName }),
 		o.told("device", func(p *projections.RemoteAction) projections.Text { return p.Device }))
 }
@@ -371,50 +343,15 @@ func firstTold(all []on, attr string, get func(*projections.RemoteAction) projec
 	return nil
 }
 
-// states are how far the action has come, each with the number of devices it has come so far on:
-// what is over behind what is not, as devices have it. completed is when it was over on all.
-func states(all []on) (names, counts Cell, completed time.Time) {
-	n := map[projections.Text]int{}
-	var order []projections.Text
-	over := 0
-	for _, o := range all {
-		if o.part == nil || o.part.State == "" {
-			continue
-		}
-		if n[o.part.State]++; n[o.part.State] == 1 {
-			order = append(order, o.part.State)
-		}
-		if at := o.part.Completed; !at.IsZero() {
-			over++
-			if at.After(completed) {
-				completed = at
-			}
-		}
-	}
-	slices.SortStableFunc(order, func(a, b projections.Text) int {
-		if n[a] != n[b] {
-			return n[b] - n[a]
-		}
-		return strings.Compare(string(a), string(b))
-	})
-	for _, s := range order {
-		names, counts = append(names, of("remoteaction.state", s, uuid.Nil)...), append(counts, whole(n[s])...)
-	}
-	if over < len(all) {
-		completed = time.Time{}
-	}
-	return names, counts, completed
-}
-
 func (r *request) row(all []on) Row {
 	var device, serial, user, failure, ownership, id, intune Cell
 	for _, o := range all {
-		device, serial = append(device, orNull(o.name())...), append(serial, orNull(o.was("device.serial-number"))...)
-		user, ownership = append(user, orNull(o.user())...), append(ownership, orNull(o.was("device.ownership"))...)
-		intune = append(intune, orNull(o.was("device.intune-id"))...)
+		device, serial = append(device, orNull(o.name())...), append(serial, orNull(o.Was("device.serial-number"))...)
+		user, ownership = append(user, orNull(o.user())...), append(ownership, orNull(o.Was("device.ownership"))...)
+		intune = append(intune, orNull(o.Was("device.intune-id"))...)
 		is := Cell(nil)
-		if o.stream != "" {
-			is = text(o.stream.UUID().String())
+		if o.Stream != "" {
+			is = text(o.Stream.UUID().String())
 		}
 		id = append(id, orNull(is)...)
 		failure = append(failure,
@@ -422,15 +359,19 @@ func (r *request) row(all []on) Row {
 		failure = append(failure,
 			o.told("error-code", func(p *projections.RemoteAction) projections.Text { return p.ErrorCode })...)
 	}
-	progress, progressOn, completed := states(all)
+	parts := make([]*projections.RemoteAction, len(all))
+	for i, o := range all {
+		parts[i] = o.part
+	}
+	progress, progressOn, completed := acts.States(parts)
 	var state, since Cell
-	if h, ok := all[0].now.Get(attributeManagement); ok && len(all) == 1 && h.Observed.After(r.Occurred) &&
+	if h, ok := all[0].Now.Get(attributeManagement); ok && len(all) == 1 && h.Observed.After(r.Occurred) &&
 		r.endsManagement() {
 		state, since = of(attributeManagement, h.Text, uuid.Nil), instant(h.Observed)
 	}
-	what := first(r.operation(),
+	what := first(r.What(),
 		firstTold(all, "action", func(p *projections.RemoteAction) projections.Text { return p.Action }))
-	by := first(r.actor(),
+	by := first(r.By(),
 		firstTold(all, "actor-upn", func(p *projections.RemoteAction) projections.Text { return p.ActorUPN }),
 		firstTold(all, "actor-name", func(p *projections.RemoteAction) projections.Text { return p.ActorName }),
 		firstTold(all, "actor-id", func(p *projections.RemoteAction) projections.Text { return p.ActorID }))
@@ -439,7 +380,7 @@ func (r *request) row(all []on) Row {
 		Key: fmt.Sprintf("%s/0", r.EventID), Seq: r.Seq, Recorded: r.Recorded,
 		Cells: cells(
 			instant(r.Occurred), what, whole(len(all)), device, serial, user, by, approver,
-			r.in("action.reason", r.Reason), r.accepted(), progress, progressOn, instant(completed), failure,
+			r.In("action.reason", r.Reason), r.Accepted(), progress, progressOn, instant(completed), failure,
 			state, since, ownership, id, intune, sequence(r.Seq)),
 	}
 }

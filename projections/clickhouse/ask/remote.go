@@ -31,9 +31,10 @@ const remoteActions = `SELECT stream, min(ledger_seq) AS first_seq, argMin(event
 	FROM remote_action
 	WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`
 
-// RemoteActions returns the question for a page of remote actions, ordered by last_requested and
+// RemoteActions returns the question for a page of so many remote actions, ordered by last_requested and
 // stream, behind the place {after:String}, {behind:String}, and sets its parameters but those.
-func RemoteActions(p param.Set, f projections.RemoteFilter) (question string) {
+func RemoteActions(p param.Set, f projections.RemoteFilter, limit int) (question string) {
+	p["limit"] = limit
 	question = remoteActions
 	having := " HAVING last_requested >= {from:String} AND last_requested < {to:String}"
 	p["from"], p["to"] = "", "A" // behind every year
