@@ -97,8 +97,8 @@ func (s *Snapshot) Settle(
 		field string
 		at    time.Time
 	}{{contact.Field, s.Contact}, {told.Field, s.Observed}} {
-		if t.at.After(now.Add(maxAhead)) {
-			return &record.FieldError{Field: t.field, Reason: future}
+		if err := NotAhead(t.field, t.at, now); err != nil {
+			return err
 		}
 	}
 	if s.Observed.Before(s.Contact) {

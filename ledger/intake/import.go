@@ -100,8 +100,7 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-// batch is records that are planned in one transaction: what was read of one beside stands with
-// it.
+// batch is records that are planned in one transaction, each with what was read of it beside.
 type batch struct {
 	entries []*entry
 	size    int

@@ -321,8 +321,8 @@ func (w *world) everything() string {
 			if v.Token != "" {
 				text = w.openToken(d, v)
 			}
-			if v.Attr.ID == "action.target-device" {
-				text = "a device"
+			if kind := ours[v.Attr.ID]; kind != "" {
+				text = "a " + kind
 			}
 			if strings.HasPrefix(text, "<") {
 				text = "gone"

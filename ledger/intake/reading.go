@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 
 	"github.com/ledgerline/ledgerline/internal/flow"
@@ -250,7 +251,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 			beside = append(beside, r)
 		}
 	}
-	record, err := of.Parse(parsing)
+	parsed, err := of.Parse(parsing)
 	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		e.fail(err)
@@ -263,7 +264,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 		in.parseParts(e, r, parsing)
 	}
 	e.decoded = e.decoded || seen.Decoded > 0
-	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
+	e.record, e.wave, e.tally, e.fields = parsed, of.Wave, e.parsed, seen.Unknown
 }
 
 // never has the whole record refused: it is what is never collected, and nothing of it is read.
@@ -292,9 +293,8 @@ func (in *Intake) parseParts(e *entry, r plan.Reading, parsing plan.Parsing) {
 		}
 	}
 	if len(e.parts) > plan.MaxParts {
-		e.parts = e.parts[:1]
-		*e.parts[0] = entry{line: e.line, number: e.number, kind: r.Name, named: true, of: e, outcome: failed,
-			reason: "tells of more than one record may"}
+		e.parts = nil
+		part().fail(&record.FieldError{Reason: fmt.Sprintf("has more than %d entries", plan.MaxParts)})
 	}
 }
 

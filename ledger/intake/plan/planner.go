@@ -126,6 +126,13 @@ func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, e
 	return s, err
 }
 
+// NewStream mints a stream of the kind, to which nothing leads yet.
+func (p *Planner) NewStream(kind string) schemas.Stream {
+	s := schemas.NewStream(kind, uuid.New())
+	p.empty[s] = true
+	return s
+}
+
 // Mapped finds or mints the stream that is found by what its record is told apart by.
 func (p *Planner) Mapped(m vault.Mapped) (schemas.Stream, error) {
 	s, created, err := p.Tx.MappedStream(m.Kind, m.Canonical)
