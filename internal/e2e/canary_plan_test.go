@@ -184,6 +184,8 @@ var unreached = map[string]string{
 	"policy.personal-apps":    "our own word",
 	"policy.location":         "our own word",
 	"policy.diagnostics":      "our own word",
+	"policy.refused-items":    "numbers of our own list",
+	"policy.retention":        "classes and periods, which the command checks",
 	"refusal.rule":            "our own word",
 	"refusal.category":        "our own word",
 	"refusal.count":           "our own count",

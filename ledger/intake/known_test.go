@@ -101,7 +101,7 @@ func (w *world) disown(n int) {
 	c := schemas.Default()
 	d := schemas.Draft{Type: c.MustType(ledger.DisownedType), Tenant: w.tenant.ID,
 		Stream: ledger.DisownedStream(w.tenant.ID), ID: schemas.NewID(), Occurred: w.clock.Now(),
-		Recorded: w.clock.Now(), Source: "ledger", Policy: w.tenant.Policy}
+		Recorded: w.clock.Now(), Source: "ledger", Policy: w.tenant.Policy.Number}
 	value := func(attr string, plain any, path ...string) {
 		d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute(attr), Plain: schemas.JSON(plain), Path: path,
 			Owner: schemas.Owner{Kind: schemas.OwnerTenant}})

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -53,12 +54,12 @@ type part struct {
 func (p *part) weight() int { return waitingTimes*p.size + perRecord*len(p.entries) }
 
 // read sends what is found in the files.
-func (w *walked) read(files *source.Listing) error {
+func (w *walked) read(found *folders.Listing) error {
 	r := &reading{walked: w, part: newPart(), hands: make(chan struct{}, runtime.GOMAXPROCS(0)-1),
 		waiting: flow.New(maxWaiting, maxWaitingParts, (*part).weight)}
 	sent := make(chan error, 1)
 	go func() { sent <- w.sendAll(r.waiting) }()
-	err := w.in.forms.Read(w.ctx, files, r)
+	err := w.in.forms.Read(w.ctx, found, r)
 	if err == nil {
 		err = r.pass()
 	}

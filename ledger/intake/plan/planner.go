@@ -156,7 +156,7 @@ func (p *Planner) MeetAnew() { p.met = p.met[:0] }
 // Draft returns an empty event of the type.
 func (p *Planner) Draft(t *schemas.Type, s schemas.Stream, source string, occurred time.Time) schemas.Draft {
 	return schemas.Draft{Type: t, Tenant: p.Tenant.ID, Stream: s, ID: schemas.NewID(), Occurred: occurred,
-		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy}
+		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy.Number}
 }
 
 // Unwritten returns what a snapshot counts as that changes nothing. late says that it tells
