@@ -19,6 +19,9 @@ var kindNames = map[string][]string{
 	"account": {"account", "account."}, "app": {"app", "app."},
 	"role":      {"role."}, // the word alone is that of accounts, reports and events
 	"connector": {"connector", "connector."},
+	// the words alone are those of many things
+	"configuration": {"configuration."}, "counts": {"counts."}, "registration": {"registration."},
+	"status": {"status."}, "terms": {"terms."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
