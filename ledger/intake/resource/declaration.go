@@ -30,7 +30,10 @@ type Declaration struct {
 	// sealed under the person whom it names, with the others that name the same; under the tenant
 	// where they name nobody.
 	Persons []Person
-	Sources []Source
+	// ConfirmDays is after how many days an event of its own confirms what stays as it is; 0: one.
+	// Of many things it is more: what is late by less is then told as a change of its own time.
+	ConfirmDays int
+	Sources     []Source
 }
 
 // Whose are the attributes that name the person whose a thing is.
@@ -116,8 +119,8 @@ type List struct {
 	// Person is the member that holds an id in the directory. Where it is known to be a person's,
 	// the entry is sealed under their key and the event names them.
 	Person string
-	// Rest, unless it is nil, says that its entries are the members of the record that nothing else
-	// names: its settings, which differ by what it is. They have SettingMembers.
+	// Rest, unless it is nil, says that its entries are the members of the record that nothing
+	// else names: its settings, which differ by what it is. They have SettingMembers.
 	Rest *Rest
 	// Spread, unless it is nil, makes entries of what stands in the field of that path.
 	Spread func(raw json.RawMessage, path string, reader *record.Shapes) []*record.Members

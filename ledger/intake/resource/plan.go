@@ -203,7 +203,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 			delete(w.kept.None, d) // it never was deleted, and that needs no telling
 		}
 	}
-	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited})
+	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited, ConfirmDays: w.kind.ConfirmDays})
 	refusals, apply, err := p.Refusals(w.known.Stream, w.Source, w.Observed, w.refused)
 	if err != nil {
 		return nil, 0, err

@@ -29,10 +29,10 @@ var passed = record.NamesOf("settingInstance", "choiceSettingValue", "choiceSett
 	"simpleSettingValue", "simpleSettingCollectionValue", "groupSettingValue", "groupSettingCollectionValue",
 	"children")
 
-// besides are members of a setting that are none: times of its own, the help text of its template,
-// and where that stands.
+// besides are members of a setting that are none: what tells it apart, times of its own, the help
+// text of its template, and where that stands.
 var besides = record.NamesOf("createdDateTime", "lastModifiedDateTime", "explainText",
-	"settingInstanceTemplateReference", "settingValueTemplateReference", "auditRuleInformation", "valueState")
+	"settingDefinitionId", "settingInstanceTemplateReference", "settingValueTemplateReference", "auditRuleInformation", "valueState")
 
 // tellApart are members that tell entries of a list apart, the best first.
 var tellApart = []string{"omaUri", "settingDefinitionId", "settingInstance.settingDefinitionId", "ruleName", "id",
@@ -143,8 +143,11 @@ func (s *settings) list(at setting, list []json.RawMessage) {
 		next, by, o := at, "", record.ReadMembers(raw)
 		key := fmt.Sprint(i)
 		if o != nil {
-			if found, name := keyIn(o); found != "" && !taken[found] {
-				key, by = found, name
+			if found, name := keyIn(o); found != "" {
+				if by = name; taken[found] {
+					found += "#" + key
+				}
+				key = found
 			}
 		}
 		taken[key] = true
@@ -165,7 +168,7 @@ func keyIn(o *record.Members) (key, by string) {
 		if !deeper {
 			key = o.Text(name)
 		} else if in := o.Object(first); in != nil {
-			key, name = in.Text(rest), ""
+			key, name = in.Text(rest), "id"
 		}
 		if key != "" && len(key) <= maxPath/4 && !record.SecretText(key) {
 			return key, name
@@ -236,8 +239,8 @@ func (s *settings) secret(at setting, raw json.RawMessage) bool {
 }
 
 // qualities are words that say what a password has to be, of the settings that ask for it.
-var qualities = record.NamesOf("deviceDefault", "alphanumeric", "numeric", "any", "required", "none", "lowSecurityBiometric",
-	"atLeastAlphabetic", "atLeastAlphanumeric", "atLeastNumeric", "alphabetic", "numericComplex",
+var qualities = record.NamesOf("deviceDefault", "alphanumeric", "numeric", "any", "required", "none",
+	"lowSecurityBiometric", "atLeastAlphabetic", "atLeastAlphanumeric", "atLeastNumeric", "alphabetic", "numericComplex",
 	"alphanumericWithSymbols", "customPassword", "low", "medium", "high")
 
 func isQuality(name, text string) bool {

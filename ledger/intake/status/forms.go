@@ -75,8 +75,7 @@ var installed = []entity.Mapping{
 }
 
 // left are names that the device's and the account's own records tell, and when a device last
-// reported, which changes with each report: 100 policies on 10,000 devices would be a million
-// events a day that say nothing else.
+// reported, which changes with each report and says nothing else.
 var left = []string{"deviceDisplayName", "deviceModel", "userName", "userDisplayName", "lastReportedDateTime",
 	"platform"}
 
