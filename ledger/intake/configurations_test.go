@@ -95,7 +95,8 @@ func TestASecretAmongSettingsIsWithheld(t *testing.T) {
 		{object{"wifi": object{"security": object{"password": secret}}}, "wifi.security.password"},
 		{object{"omaSettings": []any{object{"omaUri": "./Vendor/MSFT/DefaultPassword", "value": secret}}},
 			"omaSettings[./Vendor/MSFT/DefaultPassword]"},
-		{object{"omaSettings": []any{object{"omaUri": "./X", "isEncrypted": true, "value": secret}}}, "omaSettings[./X]"},
+		{object{"omaSettings": []any{object{"omaUri": "./X", "isEncrypted": true, "value": secret}}},
+			"omaSettings[./X]"},
 		{object{"omaSettings": []any{object{"omaUri": "./X", "value": "<?xml version='1.0'?>" + secret}}},
 			"omaSettings[./X]"},
 		{object{"shell": "#!/bin/sh\necho " + secret}, "shell"},
@@ -123,7 +124,11 @@ func TestTheSettingsCatalogIsReadByDefinition(t *testing.T) {
 		for name, v := range more {
 			out[name] = v
 		}
-		out[map[bool]string{true: "choiceSettingValue", false: "simpleSettingValue"}[strings.Contains(typ, "Choice")]] = value
+		field := "simpleSettingValue"
+		if strings.Contains(typ, "Choice") {
+			field = "choiceSettingValue"
+		}
+		out[field] = value
 		return out
 	}
 	child := instance("vendor_minutes", "deviceManagementConfigurationSimpleSettingInstance", object{"value": 15}, nil)
@@ -221,9 +226,10 @@ func TestAStateOfAPolicyIsThePersonsAndGoesWithThem(t *testing.T) {
 // A registration is sealed under whom it names, also where a later record leaves them out.
 func TestARegistrationIsThePersonsAndGoesWithThem(t *testing.T) {
 	w := newWorld(t, false)
-	rec := object{"@odata.type": "#microsoft.graph.iosManagedAppRegistration", "id": guid(70, 1), "userId": guid(10, 1),
-		"deviceTag": "tag-one", "deviceName": "Anna's phone", "flaggedReasons": []any{"rootedDevice"},
-		"appIdentifier": object{"@odata.type": "#microsoft.graph.iosMobileAppIdentifier", "bundleId": "com.contoso.mail"}}
+	rec := object{"@odata.type": "#microsoft.graph.iosManagedAppRegistration", "id": guid(70, 1),
+		"userId": guid(10, 1), "deviceTag": "tag-one", "deviceName": "Anna's phone",
+		"flaggedReasons": []any{"rootedDevice"}, "appIdentifier": object{"bundleId": "com.contoso.mail",
+			"@odata.type": "#microsoft.graph.iosMobileAppIdentifier"}}
 	w.take(0, rec)
 	delete(rec, "userId")
 	rec["deviceTag"] = "tag-two"

@@ -32,7 +32,8 @@ var passed = record.NamesOf("settingInstance", "choiceSettingValue", "choiceSett
 // besides are members of a setting that are none: what tells it apart, times of its own, the help
 // text of its template, and where that stands.
 var besides = record.NamesOf("createdDateTime", "lastModifiedDateTime", "explainText",
-	"settingDefinitionId", "settingInstanceTemplateReference", "settingValueTemplateReference", "auditRuleInformation", "valueState")
+	"settingDefinitionId", "settingInstanceTemplateReference", "settingValueTemplateReference",
+	"auditRuleInformation", "valueState")
 
 // tellApart are members that tell entries of a list apart, the best first.
 var tellApart = []string{"omaUri", "settingDefinitionId", "settingInstance.settingDefinitionId", "ruleName", "id",
@@ -240,8 +241,8 @@ func (s *settings) secret(at setting, raw json.RawMessage) bool {
 
 // qualities are words that say what a password has to be, of the settings that ask for it.
 var qualities = record.NamesOf("deviceDefault", "alphanumeric", "numeric", "any", "required", "none",
-	"lowSecurityBiometric", "atLeastAlphabetic", "atLeastAlphanumeric", "atLeastNumeric", "alphabetic", "numericComplex",
-	"alphanumericWithSymbols", "customPassword", "low", "medium", "high")
+	"lowSecurityBiometric", "atLeastAlphabetic", "atLeastAlphanumeric", "atLeastNumeric", "alphabetic",
+	"numericComplex", "alphanumericWithSymbols", "customPassword", "low", "medium", "high")
 
 func isQuality(name, text string) bool {
 	return (strings.HasSuffix(name, "RequiredType") || strings.HasSuffix(name, "Complexity")) && qualities[text]

@@ -1,8 +1,8 @@
 // Package status is the kind of states: how a policy or an app stands on one device, or for one
 // person. It says how Graph writes one; what becomes of it is package resource.
 //
-// There are many: 100 policies on 10,000 devices are a million. So a state is told when it changes,
-// and confirmed once a month, not daily.
+// There are many: 100 policies on 10,000 devices are a million. So a state is told when it
+// changes, and confirmed once a month, not daily.
 //
 // Each state is a thing of its own, found by its id, and what tells of its person or device is
 // sealed under that person's key: so it is in their access package, and goes with them. It keeps
