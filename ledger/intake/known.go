@@ -266,7 +266,7 @@ func (in *Intake) remember(ctx context.Context, tenant vault.Tenant, left *leftO
 		own: map[taken.Mark]bool{}, today: in.cfg.Clock().Unix() / int64(24*time.Hour/time.Second)}
 	version := in.cfg.Catalogue.Version()
 	m.by = append([]byte{knownForm}, version[:]...)
-	m.by = binary.BigEndian.AppendUint64(m.by, tenant.Policy)
+	m.by = binary.BigEndian.AppendUint64(m.by, tenant.Policy.Number)
 	m.by = append(m.by, asByte(in.unlimited))
 	m.basis.Disowned = left.mark()
 	var had taken.Basis

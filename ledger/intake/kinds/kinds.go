@@ -12,6 +12,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/registration"
+	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/role"
 	"github.com/ledgerline/ledgerline/ledger/intake/status"
 	"github.com/ledgerline/ledgerline/ledger/intake/terms"
@@ -24,6 +25,7 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		device.New(c),
 		adminaction.New(c),
 		account.New(c),
+		remoteaction.New(c),
 		app.New(c),
 		role.New(c),
 		connector.New(c),

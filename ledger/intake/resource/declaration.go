@@ -160,6 +160,7 @@ const (
 	Text   As = iota // blanks are cut
 	Name             // each run of blanks is one
 	ID               // a GUID in its one form, else small letters
+	GUID             // a GUID in its one form; anything else says nothing
 	Type             // the last part of an @odata.type
 	Time             // in whole seconds
 	Number           // a whole number

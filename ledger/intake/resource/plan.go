@@ -93,6 +93,11 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
+	told := *s
+	s = &told
+	var refused int
+	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
+	s.refused = p.RefusedByPolicy(s.refused, refused)
 	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
 	stream, err := w.stream()
 	if err != nil {
