@@ -17,7 +17,8 @@ type snapshot struct {
 	*entity.Snapshot
 	kind    *kind
 	form    *form
-	id      string // what tells the thing apart, as it is looked for
+	id      string           // what tells the thing apart, as it is looked for
+	who     vault.PersonHint // whose it is, if it is a person's, whatever may be kept of that
 	refused []plan.Refusal
 }
 
@@ -48,6 +49,7 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	if err != nil {
 		return nil, err
 	}
+	r.who = r.hint()
 	in.Tally.Undated = !r.Proven
 	return r.snapshot, nil
 }

@@ -35,7 +35,7 @@ func (s *snapshot) mapped() vault.Mapped {
 // Look names the thing's stream, those of what may be refused of it, and whom it names.
 func (s *snapshot) Look(l *plan.Looking) {
 	if s.kind.whose.id != nil {
-		l.Person(s.kind.Stream(), s.hint())
+		l.Person(s.kind.Stream(), s.who)
 	} else {
 		var rules []string
 		for _, r := range s.refused {
@@ -132,7 +132,7 @@ func (w *writing) stream() (schemas.Stream, error) {
 		return w.p.Mapped(w.mapped())
 	}
 	var err error
-	if w.person, err = w.p.Person(w.hint()); err != nil {
+	if w.person, err = w.p.Person(w.who); err != nil {
 		return "", err
 	}
 	return w.p.PersonStream(w.kind.Stream(), w.person)
