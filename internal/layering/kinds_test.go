@@ -20,6 +20,9 @@ var kindNames = map[string][]string{
 	"role":         {"role."}, // the word alone is that of accounts, reports and events
 	"connector":    {"connector", "connector."},
 	"remoteaction": {"remoteaction", "remoteaction."},
+	// the words alone are those of many things
+	"configuration": {"configuration."}, "counts": {"counts."}, "registration": {"registration."},
+	"status": {"status."}, "terms": {"terms."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -35,8 +38,10 @@ var mayName = map[string]map[string]string{
 	"ledger/intake/adminaction": {"device": "what a target's type may be called"},
 	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid",
 		"device": "an attribute's name"},
-	"ledger/vault/keyring": {"device": "a device has keys of its own"},
-	"ledger/vault":         {"device": "a device has keys of its own"},
+	"ledger/intake/registration": {"app": "an attribute of its own"},
+	"ledger/intake/status":       {"device": "an attribute of its own"},
+	"ledger/vault/keyring":       {"device": "a device has keys of its own"},
+	"ledger/vault":               {"device": "a device has keys of its own"},
 	"ledger/vault/vaulttest": {"device": "test", "adminaction": "test", "account": "test",
 		"remoteaction": "test"},
 	"projections/clickhouse": {"device": "a view of apps", "adminaction": "a view of its own",

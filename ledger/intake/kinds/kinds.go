@@ -6,11 +6,16 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
+	"github.com/ledgerline/ledgerline/ledger/intake/configuration"
 	"github.com/ledgerline/ledgerline/ledger/intake/connector"
+	"github.com/ledgerline/ledgerline/ledger/intake/counts"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/registration"
 	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/role"
+	"github.com/ledgerline/ledgerline/ledger/intake/status"
+	"github.com/ledgerline/ledgerline/ledger/intake/terms"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -24,5 +29,10 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		app.New(c),
 		role.New(c),
 		connector.New(c),
+		configuration.New(c),
+		counts.New(c),
+		registration.New(c),
+		status.New(c),
+		terms.New(c),
 	}
 }
