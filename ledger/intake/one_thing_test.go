@@ -46,6 +46,15 @@ func things() map[string]thing {
 			"ApplicationVersion": a["version"], "ApplicationPublisher": a["publisher"], "DeviceId": graph["id"],
 			"DeviceName": "LT-1", "UserName": "Anna", "Platform": "Windows"})
 	}
+	encryption := map[string]any{"@odata.type": "#microsoft.graph.managedDeviceEncryptionState", "id": guid(20, 1),
+		"encryptionReadinessState": "ready", "encryptionState": "encrypted", "advancedBitLockerStates": "success",
+		"encryptionPolicySettingState": "compliant", "policyDetails": []any{
+			map[string]any{"policyId": guid(60, 1), "policyName": "Disks"}}}
+	compliance := map[string]any{"DeviceId": guid(20, 1), "ComplianceState": "2", "ComplianceState_loc": "Not compliant",
+		"LastContact": toldAt.Format("2006-01-02T15:04:05.0000000"), "OwnerType": 1, "OwnerType_loc": "Company",
+		"DeviceHealthThreatLevel": nil, "DeviceHealthThreatLevel_loc": "High", "OS": "Windows", "OS_loc": "Windows",
+		"ManagementAgents": 514, "ManagementAgents_loc": "Not Available", "UserId": guid(10, 1)}
+	complianceRow := logAnalyticsRow("IntuneDeviceComplianceOrg", compliance)
 	event, log := anActionInBothForms()
 	logRow := logAnalyticsRow("IntuneAuditLogs", log)
 	return map[string]thing{
@@ -72,6 +81,16 @@ func things() map[string]thing {
 			"in other order":   asTable(',', rows[1], rows[0]),
 			"the portal's": asTable('\t', renamed(rows[0], "Application name", "ApplicationName"),
 				renamed(rows[1], "Application name", "ApplicationName")),
+		}},
+		"the encryption of a device": {stream: "device", forms: map[string]string{
+			"Graph": asLine(encryption), "Graph, a page": `{"value":[` + asLine(encryption) + `],"@odata.count":1}`,
+			"SDK": asLine([]any{pascal(encryption, false)}), "SDK, Windows": asLine([]any{pascal(encryption, true)}),
+		}},
+		"the compliance of a device": {stream: "device", forms: map[string]string{
+			"Azure Monitor":      asLine(inCategory("DeviceComplianceOrg", compliance)),
+			"Event Hubs":         `{"records":[` + asLine(inCategory("DeviceComplianceOrg", compliance)) + `]}`,
+			"Log Analytics":      asLine(complianceRow),
+			"Log Analytics, CSV": asTable(',', complianceRow),
 		}},
 		"an action, as Graph tells it": {stream: "adminaction", forms: map[string]string{
 			"Graph": asLine(event), "SDK": asLine(pascal(event, false)), "SDK, Windows": asLine(pascal(event, true)),

@@ -50,7 +50,7 @@ type Attribute struct {
 	Placeholders []string `yaml:"placeholders"` // beside the universal ones; mean "not reported"
 	EmptyIsNone  bool     `yaml:"emptyIsNone"`  // present and empty means there is none (a device without user)
 	Volatile     bool     `yaml:"volatile"`     // alone causes at most one event a UTC day
-	// state: which change event reports it (inventory, compliance, ownership, apps)
+	// state: which change event reports it (inventory, compliance, ownership, security, setup, apps)
 	Group string `yaml:"group"`
 	Label Label  `yaml:"-"` // what people read
 

@@ -91,7 +91,7 @@ type Recogniser struct {
 // otherTables are tables of Log Analytics that Intune fills and that hold no kind, and what Azure
 // Monitor calls the records in them.
 var otherTables = map[string]string{
-	"intuneoperationallogs": "OperationalLogs", "intunedevicecomplianceorg": "DeviceComplianceOrg",
+	"intuneoperationallogs": "OperationalLogs",
 }
 
 // NewRecogniser returns the recogniser of those forms. What one leaves empty it is not known by.
