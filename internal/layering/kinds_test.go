@@ -16,7 +16,7 @@ import (
 // beginnings of its types and attributes.
 var kindNames = map[string][]string{
 	"device": {"device", "device."}, "adminaction": {"adminaction", "adminaction.", "action."},
-	"account": {"account", "account."}, "app": {"app", "app."},
+	"account": {"account", "account."}, "app": {"app", "app."}, "alert": {"alert", "alert."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -24,7 +24,7 @@ var kindNames = map[string][]string{
 var mayName = map[string]map[string]string{
 	"cmd/ledgerline": {"account": "of an embedded server, no kind"},
 	"consumers": {"device": "a topic for each kind", "adminaction": "a topic for each kind",
-		"account": "a topic for each kind", "app": "a topic for each kind"},
+		"account": "a topic for each kind", "app": "a topic for each kind", "alert": "a topic for each kind"},
 	"consumers/first":           {"adminaction": "the example that a consumer begins with"},
 	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
 	"internal/office":           {"device": "a report's filter"},
@@ -36,7 +36,7 @@ var mayName = map[string]map[string]string{
 		"account": "the states of all accounts"},
 	"projections/clickhouse/chtest": {"device": "test", "adminaction": "test", "account": "test"},
 	"projections/dsar": {"device": "sections of their own", "adminaction": "sections of their own",
-		"app": "a column of a device's apps, no kind"},
+		"app": "a column of a device's apps, no kind", "alert": "a section of a device's"},
 	"projections/report": {"device": "reports of their own", "adminaction": "reports of their own",
 		"account": "leavers"},
 	"projections/report/content": {"device": "words of its values", "adminaction": "words of its values",

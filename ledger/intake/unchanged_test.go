@@ -213,7 +213,7 @@ func (w *world) toldBy(r schemas.Envelope) string {
 			element = "element"
 		}
 		switch {
-		case v.Attr.ID == "action.target-device":
+		case v.Attr.ID == "action.target-device", v.Attr.ID == "alert.device":
 			text = "a device"
 		case v.Removed:
 			text = "removed"

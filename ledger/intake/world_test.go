@@ -271,7 +271,7 @@ func (w *world) lines(l *labels, d schemas.Draft) []line {
 			}
 			n.alias, n.text = h.Alias, w.openToken(d, v)
 		}
-		if v.Attr.ID == "action.target-device" {
+		if v.Attr.ID == "action.target-device" || v.Attr.ID == "alert.device" {
 			n.text = "device"
 		}
 		if v.Removed {
@@ -314,7 +314,7 @@ func (w *world) lineText(l *labels, n line) string {
 		return "- " + name
 	case n.alias != uuid.Nil:
 		return fmt.Sprintf("%s = %s  sealed under %s", name, n.text, w.ownerName(l, n.alias))
-	case n.name == "action.target-device":
+	case n.name == "action.target-device", n.name == "alert.device":
 		return name + " = " + l.of("device", "device-"+strings.Trim(string(n.v.Plain), `"`))
 	}
 	return name + " = " + n.text
@@ -487,7 +487,7 @@ func (w *world) canonicalEvent(r schemas.Envelope) string {
 		if v.Token != "" {
 			text = w.openToken(d, v)
 		}
-		if v.Attr.ID == "action.target-device" {
+		if v.Attr.ID == "action.target-device" || v.Attr.ID == "alert.device" {
 			text = "a device"
 		}
 		fmt.Fprintf(&b, "  %s[%s] = %s\n", v.Attr.ID, v.Element(), text)

@@ -342,6 +342,8 @@ func categoryOf(r projections.Event, roles []string) Category {
 			return Apps
 		}
 		return Devices
+	case "alert":
+		return Devices
 	case "adminaction":
 		if did {
 			return ActionsBy

@@ -5,6 +5,7 @@ package kinds
 import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/alert"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
@@ -18,5 +19,6 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		adminaction.New(c),
 		account.New(c),
 		app.New(c),
+		alert.New(c),
 	}
 }
