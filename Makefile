@@ -94,7 +94,7 @@ semantics: ## what EventStoreDB promises its clients, against the server in EVEN
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
 	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
 	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$p | sed 's/func //' | sort -u); do \
-	    echo "== $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} || exit 1; done; done
+	    echo "== $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 20x || exit 1; done; done
 
 .PHONY: bench
 bench: ## Go benchmarks of every package

@@ -14,7 +14,8 @@ require (
 	github.com/ebitengine/purego v0.11.3 // calls ClickHouse's library without cgo
 	github.com/go-json-experiment/json v1.27.2 // Go 1.27's jsontext: one pass over JSON as it stands, taking and refusing what encoding/json does
 	github.com/google/uuid v1.6.0 // identifiers
-	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface
+	github.com/hamba/avro/v2 v2.31.0 // the schemas of Avro files, as Event Hubs Capture writes them
+	github.com/klauspost/compress v1.20.3 // zstd and gzip of ClickHouse's HTTP interface; snappy of Avro files
 	github.com/pierrec/lz4/v4 v4.1.33 // lz4 of ClickHouse's HTTP interface
 	github.com/prometheus/client_golang v1.25.0 // metrics in the format that everybody scrapes
 	github.com/rivo/uniseg v0.4.7 // how many columns a text takes on a terminal: Asian letters, emoji, accents
@@ -56,13 +57,17 @@ require (
 	github.com/getsentry/sentry-go v0.27.0 // indirect
 	github.com/go-faster/city v1.0.1 // indirect
 	github.com/go-faster/errors v0.7.1 // indirect
+	github.com/go-viper/mapstructure/v2 v2.4.0 // indirect
 	github.com/gogo/protobuf v1.3.2 // indirect
-	github.com/golang/snappy v0.0.5-0.20231225225746-43d5d4cd4e0e // indirect
+	github.com/golang/snappy v1.0.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
+	github.com/json-iterator/go v1.1.12 // indirect
 	github.com/kr/pretty v0.3.1 // indirect
 	github.com/kr/text v0.2.0 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
 	github.com/minio/minlz v1.0.1-0.20250507153514-87eb42fe8882 // indirect
+	github.com/modern-go/concurrent v0.0.0-20180306012644-bacd9c7ef1dd // indirect
+	github.com/modern-go/reflect2 v1.0.2 // indirect
 	github.com/munnerz/goautoneg v0.0.0-20191010083416-a7dc8b61c822 // indirect
 	github.com/ncruces/go-strftime v1.1.0 // indirect
 	github.com/paulmach/orb v0.13.0 // indirect

@@ -150,6 +150,33 @@ type ActionFilter struct {
 	Actors                                                        []uuid.UUID // aliases
 }
 
+// RemoteAction is what was asked of one device, put together of all that was told of it as of.
+type RemoteAction struct {
+	Stream    schemas.Stream
+	Seq       uint64 // of its first event
+	EventID   uuid.UUID
+	Recorded  time.Time
+	Actor     uuid.UUID // alias; uuid.Nil where no person is told
+	Target    uuid.UUID // alias of the device's user, likewise
+	Requested time.Time
+	Completed time.Time // zero where it is not over, or not told
+	Request   uuid.UUID // shared by the devices of one request; of one that is audited its action's stream
+	Audited   bool      // an admin action tells of it
+
+	Action, State, Device, ErrorCode Text // open, or a token where the value is none that is known
+	DeviceName, UserUPN, Failure     Text // tokens
+
+	ActorID, ActorUPN, ActorName, Approver Text
+}
+
+// RemoteFilter narrows remote actions: to when they were requested, to requests, and to those of
+// which no admin action tells.
+type RemoteFilter struct {
+	In        Period
+	Requests  []uuid.UUID
+	Unaudited bool
+}
+
 // ApplicationName is what an admin action called its application.
 type ApplicationName struct {
 	Event uuid.UUID // which says so
@@ -259,6 +286,8 @@ type Reader interface {
 	// viewings that began in the period; Requests by sequence.
 	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter,
 		asOf AsOf) iter.Seq2[AdminAction, error]
+	// RemoteActions yields remote actions by when they were requested.
+	RemoteActions(ctx context.Context, tenant uuid.UUID, f RemoteFilter, asOf AsOf) iter.Seq2[RemoteAction, error]
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,
 		asOf AsOf) iter.Seq2[AccessRun, error]

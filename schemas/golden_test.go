@@ -60,7 +60,7 @@ func openSample(t *testing.T, a *Attribute) json.RawMessage {
 	t.Helper()
 	candidates := []json.RawMessage{JSON("14.4.1"), JSON("2026-03-02"), JSON("2026-03-02T06:10:11Z"),
 		JSON("11111111-2222-4333-8444-555555555555"),
-		JSON("Europe/Amsterdam"), JSON(strings.Repeat("ab", 32)), JSON("sample"), JSON(7), JSON(true)}
+		JSON("Europe/Amsterdam"), JSON(strings.Repeat("ab", 32)), JSON("sample"), JSON(7), JSON(true), JSON("none")}
 	if a.Shape.Kind == "product" {
 		candidates = []json.RawMessage{JSON("sample")}
 	}

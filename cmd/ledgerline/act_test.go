@@ -194,6 +194,11 @@ func (emptyViews) AdminActions(
 ) iter.Seq2[projections.AdminAction, error] {
 	return none[projections.AdminAction]
 }
+func (emptyViews) RemoteActions(
+	context.Context, uuid.UUID, projections.RemoteFilter, projections.AsOf,
+) iter.Seq2[projections.RemoteAction, error] {
+	return none[projections.RemoteAction]
+}
 func (emptyViews) Refusals(
 	context.Context, uuid.UUID, projections.Period, []string, projections.AsOf,
 ) iter.Seq2[projections.Refusal, error] {

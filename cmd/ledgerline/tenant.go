@@ -13,7 +13,8 @@ import (
 )
 
 func newTenant(a *app) *cobra.Command {
-	return cli.Group("tenant", "Declare, change and list tenants", newTenantAdd(a), newTenantSet(a), newTenantList(a))
+	return cli.Group("tenant", "Declare, change and list tenants", newTenantAdd(a), newTenantSet(a), newTenantList(a),
+		newTenantPolicy(a))
 }
 
 func sourcesFlag(f cli.Flags, to *office.AskedSources) {

@@ -424,6 +424,44 @@ func (w *canaryWorld) missedAction(at time.Time) object {
 		"resources": []any{}}
 }
 
+// asked are remote actions on devices of one person: as the service lists one, as an audit log of
+// one that was not taken tells it, and as a device's record has its result.
+func (w *canaryWorld) asked(of canaryPerson, at time.Time, on object) (listed, audited object) {
+	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
+	missed := func(attribute string) string { return w.word(tenants, "missed shape of "+attribute).of(attribute) }
+	listed = object{"@odata.type": "#microsoft.graph.remoteActionAudit",
+		"id": w.guid(native, "id of a remote action audit").text, "managedDeviceId": w.guid(native,
+			"device of a remote action audit").text,
+		"deviceActionId":               w.guid(native, "id of an action on a device").text,
+		"bulkDeviceActionId":           w.guid(native, "id of a bulk action").text,
+		"deviceDisplayName":            word(of.in, "remoteaction.device-name"),
+		"userName":                     w.admin.name.of("remoteaction.actor-name"),
+		"initiatedByUserPrincipalName": w.admin.upn.of("remoteaction.actor-upn") + canaryDomain,
+		"action":                       missed("remoteaction.action"),
+		"requestDateTime":              at.Format(time.RFC3339),
+		"deviceOwnerUserPrincipalName": of.upn.of("remoteaction.user-upn") + canaryDomain,
+		"deviceIMEI":                   w.digits(native, "IMEI of a remote action audit", 15).text,
+		"actionState":                  missed("remoteaction.state"),
+		"mood":                         w.word(never, "unknown field of a remote action audit").text,
+		"deviceLocation":               w.word(never, "location in a remote action audit").text,
+	}
+	audited = object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "AuditLogs",
+		"operationName": "wipe ManagedDevice", "identity": w.admin.upn.text + canaryDomain, "resultType": "Failure",
+		"resultDescription": "because of " + word(tenants, "remoteaction.failure"), "properties": object{
+			"AuditEventId": w.guid(native, "audit event id of a remote task").text,
+			"ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 3, "ActivityResultStatus": 0,
+			"Actor": object{"ActorType": 1, "ObjectId": w.admin.id.of("remoteaction.actor-id"),
+				"UPN": w.admin.upn.text + canaryDomain},
+			"TargetObjectIds": []any{w.guid(tenants, "target of a remote task").of("action.target-id")},
+			"Targets":         []any{object{"ModifiedProperties": []any{}}}}}
+	on["deviceActionResults"] = []any{object{"actionName": "resetPasscode", "actionState": "failed",
+		"startDateTime": at.Format(time.RFC3339), "lastUpdatedDateTime": at.Format(time.RFC3339),
+		"errorCode": missed("remoteaction.error-code"), "passcode": w.word(never, "passcode of a result").text,
+		"unlockPin": w.word(never, "PIN of a result").text, "mood": w.word(never, "unknown field of a result").text,
+		"deviceLocation": object{"latitude": w.word(never, "latitude of a result").text}}}
+	return listed, audited
+}
+
 // openPositions are actions that give the ids of persons and devices in every place where
 // another id may stand open.
 func (w *canaryWorld) openPositions(at time.Time, device *canary) (out []any) {
@@ -529,8 +567,12 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	after["userDisplayName"], after["emailAddress"] = w.anna.name.text, w.anna.email.text+canaryDomain
 	after["detectedApps"] = []any{w.app(never)}
 
+	listed, audited := w.asked(w.bram, first, odd)
 	write(w.day1, "devices.json", page(company, odd, private, unknown, before))
+	write(w.day1, "remote.json", text(listed))
+	write(w.day1, "remote-audit.json", text(audited))
 	write(w.day1, "users.json", page(w.account(w.anna), w.account(w.bram)))
+	w.resources(func(name string, page object) { write(w.day1, name, text(page)) })
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
 	event := w.auditEvent(first, companyID)
 	write(w.day1, "actions.json",

@@ -18,9 +18,11 @@ import (
 	"github.com/ledgerline/ledgerline/internal/accounts"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -355,4 +357,47 @@ func (a AskedAccount) Account(
 		n.Tenants = append(n.Tenants, found.ID)
 	}
 	return n, nil
+}
+
+// NoItems stands for no items, among AskedPolicy.Items.
+const NoItems = "none"
+
+// DefaultPeriod takes a class's own period back, in AskedPolicy.Retention.
+const DefaultPeriod = "default"
+
+// AskedPolicy is what people ask of a tenant's policy: what it names is changed, all else stays.
+type AskedPolicy struct {
+	Items     []string // those that are refused from then on, and no others; or NoItems
+	Retention []string // CLASS=PERIOD, or CLASS=DefaultPeriod
+	Ground    string   // of these periods
+}
+
+// Change returns what makes the policy asked for of the one that holds. Its error is a *Problem
+// where nothing is asked for, or joins *policy.Errors.
+func (a AskedPolicy) Change() (func(policy.Policy) policy.Policy, error) {
+	if len(a.Items)+len(a.Retention) == 0 {
+		return nil, &Problem{Field: FieldPolicy, Code: ErrMissing}
+	}
+	change := func(p policy.Policy) policy.Policy {
+		if len(a.Items) > 0 {
+			p.Items = a.Items
+			if slices.Equal(a.Items, []string{NoItems}) {
+				p.Items = nil
+			}
+		}
+		p.Retention = maps.Clone(p.Retention)
+		for _, r := range a.Retention {
+			class, keep, _ := strings.Cut(r, "=")
+			if keep == DefaultPeriod {
+				delete(p.Retention, class)
+				continue
+			}
+			if p.Retention == nil {
+				p.Retention = map[string]policy.Retention{}
+			}
+			p.Retention[class] = policy.Retention{Keep: keep, Ground: a.Ground}
+		}
+		return p
+	}
+	return change, change(policy.Default()).Validate(catalogue.Default())
 }

@@ -85,6 +85,14 @@ func (c confined) DevicesAt(
 	return c.Views.DevicesAt(ctx, tenant, at, attributes...)
 }
 
+func (c confined) RemoteActions(
+	ctx context.Context, tenant uuid.UUID, f projections.RemoteFilter, asOf projections.AsOf,
+) iter.Seq2[projections.RemoteAction, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.RemoteAction, error] {
+		return c.Views.RemoteActions(ctx, tenant, f, asOf)
+	})
+}
+
 func (c confined) ApplicationNames(
 	ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
 ) (map[string]projections.ApplicationName, error) {

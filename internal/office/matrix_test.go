@@ -16,6 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/intake"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -63,6 +64,16 @@ var methods = []struct {
 	{"SetPurposes", access.ChangeTenant, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
 			_, err := o.SetPurposes(ctx, p, tenant, nil)
+			return err
+		}},
+	{"SetPolicy", access.ChangeTenant, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.SetPolicy(ctx, p, tenant, func(of policy.Policy) policy.Policy { return of })
+			return err
+		}},
+	{"PolicyHistory", access.ListTenants, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.PolicyHistory(ctx, p, tenant)
 			return err
 		}},
 	{"Ask", access.ReadMasked, oneTenant, false,

@@ -24,6 +24,7 @@ const (
 	FieldRequest  = "request"  // its number
 	FieldEvent    = "event"    // its id
 	FieldPath     = "path"     // of what is imported: Given is what is wrong with it
+	FieldPolicy   = "policy"   // what of it is to change
 	FieldPace     = "pace"     // of an import
 	FieldWait     = "wait"     // for the views
 )

@@ -7,6 +7,8 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/internal/access"
+	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 )
 
@@ -86,6 +88,35 @@ func (o *Office) SetPurposes(
 		return vault.Tenant{}, err
 	}
 	return c.SetTenantPurposes(ctx, p, tenant, purposes)
+}
+
+// SetPolicy gives the tenant a new version of its collection policy: what change makes of the one
+// that holds. One that says what holds already changes nothing.
+func (o *Office) SetPolicy(
+	ctx context.Context, p access.Principal, tenant uuid.UUID, change func(policy.Policy) policy.Policy,
+) (vault.Tenant, error) {
+	if err := p.Can(access.ChangeTenant, tenant); err != nil {
+		return vault.Tenant{}, err
+	}
+	_, c, err := o.acts()
+	if err != nil {
+		return vault.Tenant{}, err
+	}
+	return c.SetTenantPolicy(ctx, p, tenant, change)
+}
+
+// PolicyHistory returns the versions of the tenant's collection policy, first first.
+func (o *Office) PolicyHistory(
+	ctx context.Context, p access.Principal, tenant uuid.UUID,
+) ([]custody.PolicyVersion, error) {
+	if err := p.Can(access.ListTenants, tenant); err != nil {
+		return nil, err
+	}
+	_, c, err := o.acts()
+	if err != nil {
+		return nil, err
+	}
+	return c.PolicyHistory(ctx, p, tenant)
 }
 
 // SetSources changes which source tenants' records are the tenant's own.

@@ -9,6 +9,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
@@ -267,7 +268,7 @@ var officeKeys = map[string]map[error]string{
 	office.FieldName: {nil: "name"}, office.FieldTenants: {nil: "all-tenants"},
 	office.FieldPerson: {nil: "person"}, office.FieldRequest: {nil: "request"}, office.FieldEvent: {nil: "event"},
 	office.FieldPath: {office.ErrMissing: "path-missing", office.ErrUnknown: "path-unknown", nil: "path"},
-	office.FieldPace: {nil: "pace"},
+	office.FieldPace: {nil: "pace"}, office.FieldPolicy: {nil: "policy.nothing"},
 	office.FieldWait: {nil: "wait"},
 	office.FieldObserved: {office.ErrFuture: "observed-future", office.ErrUnknown: "observed-unknown",
 		nil: "observed"},
@@ -290,6 +291,18 @@ func (a acts) office(p *office.Problem) string {
 		args["today"], args["zone"] = p.Known[0], p.Known[1]
 	}
 	return a.say(key, args)
+}
+
+// policyKeys are the sentences of what a policy may not say.
+var policyKeys = map[error]string{
+	policy.ErrChoice: "policy.choice", policy.ErrItem: "policy.item", policy.ErrNever: "policy.never",
+	policy.ErrNeeded: "policy.needed", policy.ErrClass: "policy.class", policy.ErrPeriod: "policy.period",
+	policy.ErrNoGround: "policy.no-ground", policy.ErrGround: "policy.ground",
+}
+
+// policy is what is wrong with a field of a tenant's policy.
+func (a acts) policy(e *policy.Error) string {
+	return a.say(policyKeys[e.Reason], words.Args{"flag": a.flag(e.Field), "given": e.Given})
 }
 
 // Roles names roles in a sentence of that language: they are typed as they stand.

@@ -13,6 +13,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
@@ -71,6 +72,9 @@ func problems() (all []error) {
 			all = append(all, &custody.Problem{Field: field, Code: code, Given: "access", Known: []string{"erasure"},
 				Most: 2, Seq: &seq, Until: time.Unix(0, 0)})
 		}
+	}
+	for why := range policyKeys {
+		all = append(all, &policy.Error{Field: policy.FieldItem, Given: "GIVEN", Reason: why})
 	}
 	for field := range officeKeys {
 		for _, code := range officeCodes {

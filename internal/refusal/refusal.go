@@ -21,6 +21,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/signin"
 	"github.com/ledgerline/ledgerline/internal/terminal"
 	"github.com/ledgerline/ledgerline/ledger/custody"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -111,6 +112,8 @@ func problemsIn(in *words.Language, err error) (all []problem, only bool) {
 		return []problem{{text, whose}}, true
 	case *access.Denied:
 		return []problem{{acts.denied(e), Refused}}, true
+	case *policy.Error:
+		return []problem{{acts.policy(e), Wrong}}, true
 	case *office.Problem:
 		return []problem{{acts.office(e), Wrong}}, true
 	case *accounts.Problem:

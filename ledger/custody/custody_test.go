@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger"
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/ledgertest"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/ledger/vault/sqlite"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
@@ -663,5 +664,56 @@ func TestManyPersonsAreNamedInOneAppend(t *testing.T) {
 	}
 	if n := len(b.store.Events()) - before; n != 4 || appends != 1 {
 		t.Errorf("%d events in %d appends name %d persons", n, appends, persons)
+	}
+}
+
+// A policy's new version is in the ledger before it holds, whatever is cut off; one that says what
+// holds is none; what a policy may not say is refused before anything is written.
+func TestAPolicyIsChangedInTheLedgerFirst(t *testing.T) {
+	b := newBench(t)
+	refusing := func(items ...string) func(policy.Policy) policy.Policy {
+		return func(p policy.Policy) policy.Policy {
+			p.Items, p.Retention = items, map[string]policy.Retention{"apps": {Keep: "30d", Ground: "agreed"}}
+			return p
+		}
+	}
+	versions := func() []custody.PolicyVersion {
+		t.Helper()
+		all, err := b.custody.PolicyHistory(b.ctx, officer, b.tenant.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all
+	}
+	if all := versions(); len(all) != 1 || all[0].Number != 1 {
+		t.Fatalf("a tenant begins with %+v", all)
+	}
+	b.store.Fail = func(schemas.Stream, []schemas.Event) error { return errCrash }
+	if _, err := b.custody.SetTenantPolicy(b.ctx, officer, b.tenant.ID, refusing("12")); !errors.Is(err, errCrash) {
+		t.Fatal(err)
+	}
+	b.store.Fail = nil
+	if now, err := b.vault.Policy(b.ctx, b.tenant.ID); err != nil || now.Number != 1 || len(versions()) != 1 {
+		t.Errorf("the change holds without its event: %+v, %v", now, err)
+	}
+	for range 2 {
+		set, err := b.custody.SetTenantPolicy(b.ctx, officer, b.tenant.ID, refusing("12", "3", "12"))
+		if err != nil || set.Policy.Number != 2 || !slices.Equal(set.Policy.Items, []string{"3", "12"}) {
+			t.Fatalf("%+v, %v", set.Policy, err)
+		}
+	}
+	all := versions()
+	if len(all) != 2 || all[1].Number != 2 || !slices.Equal(all[1].Items, []string{"3", "12"}) ||
+		all[1].Periods() != "apps=30d" || all[1].Retention["apps"].Ground != "" {
+		t.Errorf("history is %+v", all)
+	}
+	var wrong *policy.Error
+	if _, err := b.custody.SetTenantPolicy(b.ctx, officer, b.tenant.ID, refusing("64")); !errors.As(err, &wrong) ||
+		len(versions()) != 2 {
+		t.Errorf("what is never collected was refused by a policy: %v", err)
+	}
+	nobody := access.Principal{Login: "x@contoso.example"}
+	if _, err := b.custody.SetTenantPolicy(b.ctx, nobody, b.tenant.ID, refusing()); err == nil || len(versions()) != 2 {
+		t.Error("somebody without the role changed the policy")
 	}
 }

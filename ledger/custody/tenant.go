@@ -38,13 +38,9 @@ func (c *Custody) RegisterTenant(ctx context.Context, p access.Principal, n vaul
 		c.set(&first, "tenant.name", t.Name, tenantOwner)
 		c.set(&first, "tenant.source", declared(t.AnySource, t.Sources), tenantOwner)
 		c.set(&first, "tenant.time-zone", t.TimeZone, tenantOwner)
-		policy := c.draft("tenant.policy-changed.v1", t.ID, stream)
-		policy.Policy = t.Policy
-		first.Policy = t.Policy
-		c.set(&policy, "policy.number", t.Policy, tenantOwner)
-		c.set(&policy, "policy.personal-apps", "refused", tenantOwner)
-		c.set(&policy, "policy.location", "refused", tenantOwner)
-		c.set(&policy, "policy.diagnostics", "refused", tenantOwner)
+		first.Policy = t.Policy.Number
+		policy := c.draft(policyChanged, t.ID, stream)
+		c.tell(&policy, t.Policy)
 		for _, d := range []*schemas.Draft{&first, &policy} {
 			e, err := c.sealAndEncode(tx, d)
 			if err != nil {
@@ -141,7 +137,9 @@ func (c *Custody) SetTenantPurposes(
 }
 
 // changeTenant records what changes of a tenant that is in the ledger.
-func (c *Custody) changeTenant(ctx context.Context, tenant uuid.UUID, typ string, say func(*schemas.Draft)) error {
+func (c *Custody) changeTenant(
+	ctx context.Context, tenant uuid.UUID, typ string, say func(*schemas.Draft), each ...func(ledger.Own),
+) error {
 	t, err := c.cfg.Vault.TenantByID(ctx, tenant)
 	if err != nil {
 		return err
@@ -150,6 +148,9 @@ func (c *Custody) changeTenant(ctx context.Context, tenant uuid.UUID, typ string
 	known := false
 	reading, err := c.read(ctx, stream, tenant, func(own ledger.Own) error {
 		known = known || own.Type == registered
+		for _, do := range each {
+			do(own)
+		}
 		return nil
 	})
 	switch {
@@ -161,7 +162,7 @@ func (c *Custody) changeTenant(ctx context.Context, tenant uuid.UUID, typ string
 	var e schemas.Event
 	err = c.cfg.Vault.Update(ctx, tenant, func(tx *vault.Tx) error {
 		d := c.draft(typ, tenant, stream)
-		d.Policy = t.Policy
+		d.Policy = t.Policy.Number
 		say(&d)
 		var err error
 		e, err = c.sealAndEncode(tx, &d)

@@ -1,6 +1,10 @@
 package entity
 
-import "time"
+import (
+	"time"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+)
 
 // Moment is when a snapshot tells of an entity: L, the entity's last contact, and S, the time of
 // the snapshot (FORMATS §2). What an administrator or the service changes on a silent device comes
@@ -28,6 +32,14 @@ func (m Moment) Day() time.Time { return m.Observed.UTC().Truncate(24 * time.Hou
 // maxAhead is how far a source's clock may be ahead of ours: one wrong clock must not freeze a
 // device.
 const maxAhead = 5 * time.Minute
+
+// NotAhead errs with a *record.FieldError where a time that a source tells has not come yet.
+func NotAhead(field string, at, now time.Time) error {
+	if at.After(now.Add(maxAhead)) {
+		return &record.FieldError{Field: field, Reason: future}
+	}
+	return nil
+}
 
 // future is the reason why a record fails whose time has not come.
 const future = "from-the-future: more than five minutes ahead of this machine's clock"

@@ -97,8 +97,8 @@ func (s *Snapshot) Settle(
 		field string
 		at    time.Time
 	}{{contact.Field, s.Contact}, {told.Field, s.Observed}} {
-		if t.at.After(now.Add(maxAhead)) {
-			return &record.FieldError{Field: t.field, Reason: future}
+		if err := NotAhead(t.field, t.at, now); err != nil {
+			return err
 		}
 	}
 	if s.Observed.Before(s.Contact) {
@@ -139,6 +139,30 @@ func (s *Snapshot) Expired(tx *vault.Tx) error {
 		}
 	}
 	return nil
+}
+
+// Without returns the snapshot without the attributes and lists that a rule refuses, and how many
+// values of theirs it tells: itself where it tells none.
+func (s *Snapshot) Without(refused func(*schemas.Attribute) bool) (kept *Snapshot, n int) {
+	for a := range s.Values {
+		if refused(a) {
+			n++
+		}
+	}
+	for _, l := range s.Lists {
+		if refused(l.Attr) {
+			n += len(l.Items)
+		}
+	}
+	none := func(a *schemas.Attribute, _ bool) bool { return refused(a) }
+	if n == 0 && !slices.ContainsFunc(slices.Collect(maps.Keys(s.None)), refused) {
+		return s, 0
+	}
+	kept = s.Clone()
+	maps.DeleteFunc(kept.Values, func(a *schemas.Attribute, _ json.RawMessage) bool { return refused(a) })
+	maps.DeleteFunc(kept.None, none)
+	kept.Lists = slices.DeleteFunc(slices.Clone(kept.Lists), func(l List) bool { return refused(l.Attr) })
+	return kept, n
 }
 
 // DropUser takes out what is the own of whoever uses the entity, wherever it stands, and returns

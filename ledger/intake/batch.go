@@ -111,6 +111,9 @@ func (in *Intake) plan(
 	if err := in.complete(ctx, tenant, left, known); err != nil {
 		return nil, nil, err
 	}
+	if tenant.Policy, err = in.cfg.Vault.Policy(ctx, tenant.ID); err != nil { // it may have changed since
+		return nil, nil, err
+	}
 	p = in.kinds.Planner(tenant, in.cfg.Clock(), known.states)
 	p.Unlimited, p.Hands = in.unlimited, in.hands
 	update := in.cfg.Vault.UpdateOptimistic

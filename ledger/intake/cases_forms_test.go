@@ -100,7 +100,9 @@ func TestUSTimesAreReadInAllTheirForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		at[d.Occurred.Format(time.RFC3339)]++
+		if d.Type.Kind() == "adminaction" {
+			at[d.Occurred.Format(time.RFC3339)]++
+		}
 	}
 	if at["2026-09-02T10:11:12Z"] != 5 || at["2026-09-02T00:00:00Z"] != 1 {
 		t.Errorf("the actions occurred at %v", at)

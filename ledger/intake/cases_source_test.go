@@ -74,8 +74,9 @@ func TestCasesOfSources(t *testing.T) {
 		{name: "batch-with-throttled-parts", recorded: 1, failed: 3, says: "429, TooManyRequests"},
 		{name: "utf16-with-bom", recorded: 1},
 		{name: "utf16-without-bom", recorded: 1},
-		{name: "gzip-blob", other: map[string]int{"gzip": 1}, looks: "gzip"},
-		{name: "event-hubs-capture-avro", other: map[string]int{"Avro": 1}, looks: "Avro"},
+		{name: "gzip-blob", recorded: 1},
+		// Its header lacks the length of its schema.
+		{name: "event-hubs-capture-avro", recorded: 1, notice: 1, says: "header is broken"},
 		{name: "portal-csv-devices", recorded: 1},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
-	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -100,8 +100,7 @@ func (in *Intake) leave(found <-chan *entry) {
 	}
 }
 
-// batch is records that are planned in one transaction: what was read of one beside stands with
-// it.
+// batch is records that are planned in one transaction, each with what was read of it beside.
 type batch struct {
 	entries []*entry
 	size    int
@@ -235,18 +234,18 @@ func (in *Intake) consume(
 func (in *Intake) walk(
 	ctx context.Context, tenant vault.Tenant, src Source, before *recognition, to chan<- *entry,
 ) error {
-	files, err := source.Files{Paths: src.Paths, FS: src.FS}.List(ctx)
+	found, err := folders.Source{Paths: src.Paths, FS: src.FS}.List(ctx)
 	if err != nil {
 		return err
 	}
 	if src.Observed.IsZero() {
-		files.ByDate()
+		found.ByDate()
 	}
 	w := &walked{in: in, ctx: ctx, tenant: tenant, src: src, before: before, to: to}
-	if err := w.look(files); err != nil {
+	if err := w.look(found); err != nil {
 		return err
 	}
-	return w.read(files)
+	return w.read(found)
 }
 
 // walked is what an import knows while it reads, over all files.

@@ -43,7 +43,11 @@ func TestKindsAreRecognisedByContent(t *testing.T) {
 		{`{"@odata.type":"#microsoft.graph.managedDevice"}`, "", "managedDevices", true},
 		{`{"@odata.type":"#microsoft.graph.iosCompliancePolicy"}`,
 			base + "deviceManagement/deviceCompliancePolicies", "deviceManagement/deviceCompliancePolicies", false},
-		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", false},
+		{`{"@odata.type":"#microsoft.graph.vppToken"}`, "", "vppToken", true},
+		{`{"@odata.type":"#microsoft.graph.notificationMessageTemplate"}`, "", "notificationMessageTemplate", false},
+		{`{"id":"x"}`, base + "roleManagement/directory/roleDefinitions", "roleManagement/directory/roleDefinitions",
+			false},
+		{`{"id":"x"}`, base + "deviceManagement/roleDefinitions('x')/roleAssignments", "roleAssignments", true},
 		{`{"id":"x","enrolledDateTime":"t","managementAgent":"mdm"}`, "", "managedDevices", true},
 		{`{"id":"x","activityDateTime":"t","actor":{},"resources":[]}`, "", "auditEvents", true},
 		{`{"id":"x"}`, base + "deviceAppManagement/mobileApps", "mobileApps", true},
@@ -86,6 +90,9 @@ func TestNoTwoFormsClaimTheSame(t *testing.T) {
 	for _, f := range plan.NewKinds(schemas.Default(), kinds.All(schemas.Default())).Forms() {
 		claims := []string{"name " + f.Name, "collection " + f.Collection, "category " + strings.ToLower(f.Category),
 			"table " + strings.ToLower(f.Table)}
+		for _, c := range f.Collections {
+			claims = append(claims, "collection "+c)
+		}
 		for _, odata := range f.ODataTypes {
 			claims = append(claims, "type "+odata)
 		}

@@ -107,7 +107,7 @@ func TestAFolderIsKnown(t *testing.T) {
 	if dry.Unchanged != 211 || dry.Recorded != 0 {
 		t.Errorf("%s", asJSON(t, dry))
 	}
-	w.tenant.Policy++
+	w.tenant.Policy.Number++
 	w.wantParsed("under another policy", 211, Source{}, folder)
 	w.wantParsed("again", 0, Source{}, folder)
 	w.ignorant = true

@@ -101,7 +101,7 @@ func (w *world) disown(n int) {
 	c := schemas.Default()
 	d := schemas.Draft{Type: c.MustType(ledger.DisownedType), Tenant: w.tenant.ID,
 		Stream: ledger.DisownedStream(w.tenant.ID), ID: schemas.NewID(), Occurred: w.clock.Now(),
-		Recorded: w.clock.Now(), Source: "ledger", Policy: w.tenant.Policy}
+		Recorded: w.clock.Now(), Source: "ledger", Policy: w.tenant.Policy.Number}
 	value := func(attr string, plain any, path ...string) {
 		d.Values = append(d.Values, schemas.Value{Attr: c.MustAttribute(attr), Plain: schemas.JSON(plain), Path: path,
 			Owner: schemas.Owner{Kind: schemas.OwnerTenant}})
@@ -321,8 +321,8 @@ func (w *world) everything() string {
 			if v.Token != "" {
 				text = w.openToken(d, v)
 			}
-			if v.Attr.ID == "action.target-device" {
-				text = "a device"
+			if kind := ours[v.Attr.ID]; kind != "" {
+				text = "a " + kind
 			}
 			if strings.HasPrefix(text, "<") {
 				text = "gone"

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -61,12 +62,12 @@ func TestBenchIntake(t *testing.T) {
 // rawRecords are the records of a folder, as texts.
 func rawRecords(tb testing.TB, w *world, dir string) [][]byte {
 	tb.Helper()
-	files, err := source.Files{Paths: []string{dir}}.List(context.Background())
+	found, err := folders.Source{Paths: []string{dir}}.List(context.Background())
 	if err != nil {
 		tb.Fatal(err)
 	}
 	var c collected
-	if err := w.intake().forms.Read(context.Background(), files, &c); err != nil {
+	if err := w.intake().forms.Read(context.Background(), found, &c); err != nil {
 		tb.Fatal(err)
 	}
 	return c.raw

@@ -157,6 +157,7 @@ func TestTellingsAgreeWithAModel(t *testing.T) {
 			}
 			f := graphAction(guid(30, 1), []modelTarget{{guid(20, 1), "LT", 1}}, func(m map[string]any) {
 				delete(m, "activityResult")
+				m["activityType"] = "wipe MobileApp" // no remote action
 				for k, v := range told {
 					if inner, ok := strings.CutPrefix(k, "actor."); ok {
 						m["actor"].(map[string]any)[inner] = v

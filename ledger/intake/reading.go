@@ -5,12 +5,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 
 	"github.com/ledgerline/ledgerline/internal/flow"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -53,12 +55,12 @@ type part struct {
 func (p *part) weight() int { return waitingTimes*p.size + perRecord*len(p.entries) }
 
 // read sends what is found in the files.
-func (w *walked) read(files *source.Listing) error {
+func (w *walked) read(found *folders.Listing) error {
 	r := &reading{walked: w, part: newPart(), hands: make(chan struct{}, runtime.GOMAXPROCS(0)-1),
 		waiting: flow.New(maxWaiting, maxWaitingParts, (*part).weight)}
 	sent := make(chan error, 1)
 	go func() { sent <- w.sendAll(r.waiting) }()
-	err := w.in.forms.Read(w.ctx, files, r)
+	err := w.in.forms.Read(w.ctx, found, r)
 	if err == nil {
 		err = r.pass()
 	}
@@ -249,7 +251,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 			beside = append(beside, r)
 		}
 	}
-	record, err := of.Parse(parsing)
+	parsed, err := of.Parse(parsing)
 	e.decoded = e.decoded || seen.Decoded > 0
 	if err != nil {
 		e.fail(err)
@@ -262,7 +264,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 		in.parseParts(e, r, parsing)
 	}
 	e.decoded = e.decoded || seen.Decoded > 0
-	e.record, e.wave, e.tally, e.fields = record, of.Wave, e.parsed, seen.Unknown
+	e.record, e.wave, e.tally, e.fields = parsed, of.Wave, e.parsed, seen.Unknown
 }
 
 // never has the whole record refused: it is what is never collected, and nothing of it is read.
@@ -291,9 +293,8 @@ func (in *Intake) parseParts(e *entry, r plan.Reading, parsing plan.Parsing) {
 		}
 	}
 	if len(e.parts) > plan.MaxParts {
-		e.parts = e.parts[:1]
-		*e.parts[0] = entry{line: e.line, number: e.number, kind: r.Name, named: true, of: e, outcome: failed,
-			reason: "tells of more than one record may"}
+		e.parts = nil
+		part().fail(&record.FieldError{Reason: fmt.Sprintf("has more than %d entries", plan.MaxParts)})
 	}
 }
 

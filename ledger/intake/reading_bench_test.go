@@ -6,10 +6,13 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 	"testing/fstest"
 
 	"github.com/ledgerline/ledgerline/internal/cputime"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed/packedtest"
 )
 
 // BenchmarkReading reads, recognises and parses an invented fleet, and plans nothing.
@@ -27,17 +30,59 @@ func BenchmarkReading(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	w := newWorld(b, false)
+	newWorld(b, false).readAgain(b, Source{Paths: []string{dir}}, size)
+}
+
+// readAgain reads a source of so many bytes, unpacked, as often as b wants, and returns what a
+// record costs.
+func (w *world) readAgain(b *testing.B, src Source, size int64) (microseconds float64) {
 	b.ReportAllocs()
 	b.ResetTimer()
 	began, records := cputime.Used(), 0
 	for b.Loop() {
-		records += walkAll(b, w, Source{Paths: []string{dir}})
+		records += walkAll(b, w, src)
 	}
 	used := cputime.Used() - began
-	b.ReportMetric(float64(used.Microseconds())/float64(records), "cpu-µs/record")
+	microseconds = float64(used.Microseconds()) / float64(records)
+	b.ReportMetric(microseconds, "cpu-µs/record")
 	b.ReportMetric(float64(records)/used.Seconds(), "records/cpu-s")
 	b.ReportMetric(float64(size)*float64(b.N)/1e6/used.Seconds(), "MB/cpu-s")
+	return microseconds
+}
+
+// BenchmarkReadingPacked reads the same records of an invented fleet plain and packed: what each
+// costs beside the plain ones, and how small it makes them.
+func BenchmarkReadingPacked(b *testing.B) {
+	var lines []string
+	for seed := range uint64(200) {
+		for _, doc := range fleetForms(b, seed) {
+			lines = append(lines, string(doc))
+		}
+	}
+	text := strings.Join(lines, "\n")
+	var batches []string
+	for part := range slices.Chunk(lines, 50) {
+		batches = append(batches, `{"records":[`+strings.Join(part, ",")+`]}`)
+	}
+	half := strings.Index(text[len(text)/2:], "\n") + len(text)/2
+	w := newWorld(b, false)
+	plain := 0.0
+	for _, c := range []struct{ name, content string }{{"plain", text}, {"gzip", packedtest.Gzip(b, text)},
+		{"zip", packedtest.Zip(b, packedtest.Entry{Name: "a", Text: text[:half]},
+			packedtest.Entry{Name: "b", Text: text[half:]})},
+		{"capture", packedtest.Capture(b, "null", 10, batches...)},
+		{"capture-deflate", packedtest.Capture(b, "deflate", 10, batches...)},
+		{"capture-snappy", packedtest.Capture(b, "snappy", 10, batches...)}} {
+		b.Run(c.name, func(b *testing.B) {
+			src := Source{Paths: []string{"x"}, FS: fstest.MapFS{"x": {Data: []byte(c.content)}}, TakeNameless: true}
+			cost := w.readAgain(b, src, int64(len(text)))
+			if c.name == "plain" {
+				plain = cost
+			}
+			b.ReportMetric(cost/plain, "of-plain")
+			b.ReportMetric(float64(len(text))/float64(len(c.content)), "to-1")
+		})
+	}
 }
 
 // BenchmarkReadingForms reads, recognises and parses the same devices, told by Graph and in

@@ -76,6 +76,14 @@ func shortSummary(s Summary) string {
 	}
 	count(s.FailedCount, "failed")
 	fmt.Fprintf(&b, "; %d events", s.EventsAppended)
+	for _, name := range sortedKeys(s.Parts) {
+		p := s.Parts[name]
+		count(p.Read, "read as "+name)
+		count(p.Unchanged, "of them unchanged")
+		count(p.Superseded, "of them superseded")
+		count(p.Refused, "of them refused")
+		count(p.Failed, "of them failed")
+	}
 	count(s.ListItemsKept, "apps kept")
 	for _, k := range sortedKeys(s.ListItemsRefused) {
 		count(s.ListItemsRefused[k], "apps refused by "+k)

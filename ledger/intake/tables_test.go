@@ -319,8 +319,8 @@ func TestNothingOfATableStandsInPlain(t *testing.T) {
 	}
 }
 
-// The parts of a device's list may come in any order and portions: what is held is all of them, and
-// none is new again.
+// The parts of a device's list may come in any order and portions: what is held is all of them,
+// and none is new again.
 func TestPartsOfAListAddUpInAnyOrder(t *testing.T) {
 	for range 4 {
 		seed := rand.Uint64()

@@ -103,7 +103,10 @@ func saidInCode(t *testing.T) map[string]string {
 						note(e)
 					}
 				}
-			case *ast.CallExpr: // fail(…, "…"), notice(line, "…")
+			case *ast.CallExpr: // fail(…, "…"), notice(line, "…"); damage(err, "…")
+				if name, ok := n.Fun.(*ast.Ident); ok && name.Name == "damage" && len(n.Args) > 1 {
+					note(n.Args[1])
+				}
 				to, ok := n.Fun.(*ast.SelectorExpr)
 				if !ok || len(n.Args) < 2 || !slices.Contains([]string{"fail", "notice"}, to.Sel.Name) {
 					return true

@@ -213,8 +213,8 @@ func (w *world) toldBy(r schemas.Envelope) string {
 			element = "element"
 		}
 		switch {
-		case v.Attr.ID == "action.target-device", v.Attr.ID == "alert.device":
-			text = "a device"
+		case ours[v.Attr.ID] != "":
+			text = "a " + ours[v.Attr.ID]
 		case v.Removed:
 			text = "removed"
 		case v.Token != "":

@@ -258,6 +258,10 @@ type line struct {
 	alias      uuid.UUID
 }
 
+// ours are the attributes whose values are random numbers of our own, and of which kind of stream.
+var ours = map[string]string{"action.target-device": "device", "remoteaction.device": "device",
+	"remoteaction.group": "adminaction", "alert.device": "device"}
+
 // lines returns an event's values, the entries of a list in the order of what they say.
 func (w *world) lines(l *labels, d schemas.Draft) []line {
 	w.t.Helper()
@@ -271,8 +275,8 @@ func (w *world) lines(l *labels, d schemas.Draft) []line {
 			}
 			n.alias, n.text = h.Alias, w.openToken(d, v)
 		}
-		if v.Attr.ID == "action.target-device" || v.Attr.ID == "alert.device" {
-			n.text = "device"
+		if kind := ours[v.Attr.ID]; kind != "" {
+			n.text = kind
 		}
 		if v.Removed {
 			n.text = l.names[v.Element()]
@@ -314,8 +318,9 @@ func (w *world) lineText(l *labels, n line) string {
 		return "- " + name
 	case n.alias != uuid.Nil:
 		return fmt.Sprintf("%s = %s  sealed under %s", name, n.text, w.ownerName(l, n.alias))
-	case n.name == "action.target-device", n.name == "alert.device":
-		return name + " = " + l.of("device", "device-"+strings.Trim(string(n.v.Plain), `"`))
+	case ours[n.name] != "":
+		kind := ours[n.name]
+		return name + " = " + l.of(kind, kind+"-"+strings.Trim(string(n.v.Plain), `"`))
 	}
 	return name + " = " + n.text
 }
@@ -487,8 +492,8 @@ func (w *world) canonicalEvent(r schemas.Envelope) string {
 		if v.Token != "" {
 			text = w.openToken(d, v)
 		}
-		if v.Attr.ID == "action.target-device" || v.Attr.ID == "alert.device" {
-			text = "a device"
+		if kind := ours[v.Attr.ID]; kind != "" {
+			text = "a " + kind
 		}
 		fmt.Fprintf(&b, "  %s[%s] = %s\n", v.Attr.ID, v.Element(), text)
 	}

@@ -384,6 +384,15 @@ func (tx *Tx) forgetStreams(owner uuid.UUID) error {
 	if err != nil {
 		return err
 	}
+	named, err := tx.set.MappingsOf(tx.namedBy(owner))
+	if err != nil {
+		return err
+	}
+	for _, m := range named { // the streams are not the owner's
+		if err := tx.set.DeleteMapping(m.Hash); err != nil {
+			return err
+		}
+	}
 	for _, m := range streams {
 		if err := tx.deleteStreamKey(m.Stream.UUID()); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -24,10 +25,10 @@ type Tenant struct {
 	Name      string
 	AnySource bool
 	Sources   []string
-	Purposes  []string // for which its data may be unsealed; none: all that there are
-	Policy    uint64   // number of its collection policy, from 1
-	TimeZone  string   // IANA name
-	Language  string   // code of one of schemas/words
+	Purposes  []string      // for which its data may be unsealed; none: all that there are
+	Policy    policy.Policy // its collection policy
+	TimeZone  string        // IANA name
+	Language  string        // code of one of schemas/words
 	Created   time.Time
 }
 
@@ -90,12 +91,13 @@ func DistinctSources(sources []string) (out []string) {
 
 // profile is what is kept of a tenant wrapped.
 type profile struct {
-	Name      string   `json:"name"`
-	AnySource bool     `json:"anySource,omitempty"`
-	Sources   []string `json:"sources,omitempty"`
-	Purposes  []string `json:"purposes,omitempty"`
-	TimeZone  string   `json:"timeZone"`
-	Language  string   `json:"language"`
+	Name      string         `json:"name"`
+	AnySource bool           `json:"anySource,omitempty"`
+	Sources   []string       `json:"sources,omitempty"`
+	Purposes  []string       `json:"purposes,omitempty"`
+	Policy    *policy.Policy `json:"policy,omitempty"` // nil: the one that a tenant begins with
+	TimeZone  string         `json:"timeZone"`
+	Language  string         `json:"language"`
 }
 
 // AddTenant declares a tenant and mints its lookup and record keys. ErrExists: the
@@ -141,8 +143,9 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 	err := CheckSources(all, sources)
 	var t Tenant
 	if err == nil {
-		t, err = v.changeProfile(ctx, id, func(p *profile) {
+		t, err = v.changeProfile(ctx, id, func(_ *store.TenantRow, p *profile) error {
 			p.AnySource, p.Sources = all, DistinctSources(sources)
+			return nil
 		})
 	}
 	if err != nil {
@@ -154,14 +157,42 @@ func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, so
 // SetTenantPurposes changes for which purposes the tenant's data may be unsealed. ErrNotFound:
 // there is no such tenant.
 func (v *Vault) SetTenantPurposes(ctx context.Context, id uuid.UUID, purposes []string) (Tenant, error) {
-	t, err := v.changeProfile(ctx, id, func(p *profile) { p.Purposes = slices.Clone(purposes) })
+	t, err := v.changeProfile(ctx, id, func(_ *store.TenantRow, p *profile) error {
+		p.Purposes = slices.Clone(purposes)
+		return nil
+	})
 	if err != nil {
 		return Tenant{}, fmt.Errorf("set purposes: %w", err)
 	}
 	return t, nil
 }
 
-func (v *Vault) changeProfile(ctx context.Context, id uuid.UUID, change func(*profile)) (t Tenant, err error) {
+// SetTenantPolicy changes the tenant's collection policy to one of a higher number. ErrNotFound:
+// there is no such tenant.
+func (v *Vault) SetTenantPolicy(ctx context.Context, id uuid.UUID, to policy.Policy) (Tenant, error) {
+	t, err := v.changeProfile(ctx, id, func(row *store.TenantRow, p *profile) error {
+		if to.Number <= row.Policy {
+			return fmt.Errorf("policy %d is not behind %d, which holds", to.Number, row.Policy)
+		}
+		row.Policy, p.Policy = to.Number, &to
+		return nil
+	})
+	if err != nil {
+		return Tenant{}, fmt.Errorf("set policy: %w", err)
+	}
+	return t, nil
+}
+
+// Policy returns the collection policy of the tenant that holds now. ErrNotFound: there is no such
+// tenant.
+func (v *Vault) Policy(ctx context.Context, tenant uuid.UUID) (policy.Policy, error) {
+	t, err := v.TenantByID(ctx, tenant)
+	return t.Policy, err
+}
+
+func (v *Vault) changeProfile(
+	ctx context.Context, id uuid.UUID, change func(*store.TenantRow, *profile) error,
+) (t Tenant, err error) {
 	err = v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, ok, err := rows.Tenant(id)
 		if err != nil {
@@ -174,7 +205,9 @@ func (v *Vault) changeProfile(ctx context.Context, id uuid.UUID, change func(*pr
 		if err != nil {
 			return err
 		}
-		change(&p)
+		if err := change(&row, &p); err != nil {
+			return err
+		}
 		if row.Profile, err = keyring.Wrap(ctx, v.kek, row.ID, row.ID, kindProfile, schemas.JSON(p)); err != nil {
 			return err
 		}
@@ -185,8 +218,13 @@ func (v *Vault) changeProfile(ctx context.Context, id uuid.UUID, change func(*pr
 }
 
 func newTenant(row store.TenantRow, p profile) Tenant {
+	of := policy.Default()
+	if p.Policy != nil {
+		of = *p.Policy
+	}
+	of.Number = row.Policy
 	return Tenant{ID: row.ID, Name: p.Name, AnySource: p.AnySource, Sources: p.Sources,
-		Purposes: p.Purposes, Policy: row.Policy, TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
+		Purposes: p.Purposes, Policy: of, TimeZone: p.TimeZone, Language: p.Language, Created: row.Created}
 }
 
 func (v *Vault) nameHash(name string) []byte {

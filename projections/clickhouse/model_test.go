@@ -354,6 +354,62 @@ func (m model) targets(a *projections.AdminAction, e chtest.Event) (devices []st
 	}
 }
 
+func (m model) remoteActions(
+	tenant uuid.UUID, f projections.RemoteFilter, a projections.AsOf,
+) (out []projections.RemoteAction) {
+	by, order := map[schemas.Stream]*projections.RemoteAction{}, []schemas.Stream{}
+	requested := map[schemas.Stream]string{}
+	for _, e := range m.seen(tenant, a) {
+		if !strings.HasPrefix(e.Type, "remoteaction.") {
+			continue
+		}
+		r := by[e.Stream]
+		if r == nil {
+			r = &projections.RemoteAction{Stream: e.Stream, Seq: e.Seq, EventID: e.ID, Recorded: e.Draft.Recorded}
+			by[e.Stream], order = r, append(order, e.Stream)
+		}
+		last := func(to *projections.Text, attr string) {
+			if t := text(e, attr); t != "" {
+				*to = t
+			}
+		}
+		if alias := firstAlias(e, "actor"); alias != uuid.Nil {
+			r.Actor = alias
+		}
+		if alias := firstAlias(e, "target"); alias != uuid.Nil {
+			r.Target = alias
+		}
+		form := text(e, "remoteaction.form")
+		r.Audited = r.Audited || form == "auditEvents" || form == "AuditLogs"
+		if text(e, "remoteaction.state") != "" {
+			r.Completed, _ = time.Parse(time.RFC3339, string(text(e, "remoteaction.completed-at")))
+		}
+		if at := text(e, "remoteaction.requested-at"); at != "" {
+			requested[e.Stream] = string(at)
+			r.Requested, _ = time.Parse(time.RFC3339, string(at))
+		}
+		if id, err := schemas.ParseUUID(string(text(e, "remoteaction.group"))); err == nil {
+			r.Request = id
+		}
+		for attr, to := range map[string]*projections.Text{"action": &r.Action, "state": &r.State, "device": &r.Device,
+			"device-name": &r.DeviceName, "user-upn": &r.UserUPN, "failure": &r.Failure, "error-code": &r.ErrorCode,
+			"actor-id": &r.ActorID, "actor-upn": &r.ActorUPN, "actor-name": &r.ActorName, "approver": &r.Approver} {
+			last(to, "remoteaction."+attr)
+		}
+	}
+	for _, s := range order {
+		r := by[s]
+		in := requested[s] != "" && within(chtest.Event{Draft: schemas.Draft{Occurred: r.Requested}}, f.In)
+		if in && (len(f.Requests) == 0 || slices.Contains(f.Requests, r.Request)) && !(f.Unaudited && r.Audited) {
+			out = append(out, *r)
+		}
+	}
+	slices.SortFunc(out, func(a, b projections.RemoteAction) int {
+		return cmp.Or(a.Requested.Compare(b.Requested), strings.Compare(string(a.Stream), string(b.Stream)))
+	})
+	return out
+}
+
 func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string,
 	a projections.AsOf) (out []projections.Refusal) {
 	for _, e := range m.ofType(tenant, "refusal.", in, a) {

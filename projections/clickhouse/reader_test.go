@@ -272,6 +272,20 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	}
 	same(t, "names of applications", names, m.applicationNames(tenant, ids, in, asOf))
 
+	var remote projections.RemoteFilter
+	same(t, "remote actions", all(t, db.RemoteActions(ctx, tenant, remote, asOf)),
+		m.remoteActions(tenant, remote, asOf))
+	for _, a := range m.remoteActions(tenant, remote, asOf) {
+		if a.Request != uuid.Nil {
+			remote.Requests = append(remote.Requests, a.Request)
+		}
+	}
+	same(t, "remote actions of requests", all(t, db.RemoteActions(ctx, tenant, remote, asOf)),
+		m.remoteActions(tenant, remote, asOf))
+	remote = projections.RemoteFilter{In: in, Unaudited: true}
+	same(t, "remote actions nobody audited", all(t, db.RemoteActions(ctx, tenant, remote, asOf)),
+		m.remoteActions(tenant, remote, asOf))
+
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
 	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),
 		m.refusals(tenant, in, []string{"personal-apps"}, asOf))

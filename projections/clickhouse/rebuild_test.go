@@ -38,7 +38,7 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "disowned", "disowned_event",
-		"event_seq", "event_subject", "refusal", "request"}
+		"event_seq", "event_subject", "refusal", "remote_action", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
 	}

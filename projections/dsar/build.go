@@ -203,6 +203,9 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 // more of it.
 const firstOfAction = "adminaction.recorded."
 
+// kindRemote is the kind of stream that tells what became of an action on one device.
+const kindRemote = "remoteaction"
+
 // What a portion of events has at most, unless it is one event.
 const (
 	portionEvents = 500
@@ -254,8 +257,11 @@ func collect(ctx context.Context, c Config, p Person, portion func([]projections
 			ids[i] = a.ID
 		}
 		all := func(r projections.Event) bool {
-			if r.Stream.Kind() == "adminaction" {
+			switch r.Stream.Kind() {
+			case "adminaction":
 				begun[r.Stream] = begun[r.Stream] || strings.HasPrefix(r.Type, firstOfAction)
+			case kindRemote: // what became of it stands in any of its events
+				begun[r.Stream] = false
 			}
 			return true
 		}
@@ -265,7 +271,9 @@ func collect(ctx context.Context, c Config, p Person, portion func([]projections
 	}
 	maps.DeleteFunc(begun, func(_ schemas.Stream, first bool) bool { return first })
 	for chunk := range slices.Chunk(slices.Sorted(maps.Keys(begun)), 500) {
-		first := func(r projections.Event) bool { return strings.HasPrefix(r.Type, firstOfAction) }
+		first := func(r projections.Event) bool {
+			return strings.HasPrefix(r.Type, firstOfAction) || r.Stream.Kind() == kindRemote
+		}
 		if err := take(c.Reader.EventsByStreams(ctx, p.Tenant, chunk, asOf), first); err != nil {
 			return err
 		}

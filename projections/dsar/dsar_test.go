@@ -385,7 +385,15 @@ func TestEveryEventOfThePersonIsAccountedFor(t *testing.T) {
 				begun[row.Stream] = true
 			}
 		}
+		// What became of one on a device stands in any event of its stream.
+		remote := map[schemas.Stream]bool{}
 		for _, row := range rows {
+			remote[row.Stream] = remote[row.Stream] || wanted(row) && row.Stream.Kind() == "remoteaction"
+		}
+		for _, row := range rows {
+			if remote[row.Stream] && row.Tenant == tenant && row.Seq <= p.Seq {
+				want[row.EventID.String()] = len(row.Values)
+			}
 			if !wanted(row) || row.Stream.Kind() != "adminaction" || begun[row.Stream] {
 				continue
 			}

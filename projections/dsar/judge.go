@@ -88,6 +88,8 @@ type dossier struct {
 	mine   map[uuid.UUID]bool
 	owners map[uuid.UUID]schemas.Owner // of others' aliases that were asked for; zero: of nobody known
 	shared map[string]string           // texts that many events have
+	// once arranged: the act by which it was asked, of what became of it on a device
+	asked map[schemas.Stream]schemas.Stream
 }
 
 func newDossier(c Config, p Person) *dossier {
@@ -226,7 +228,7 @@ func (d *dossier) arrange() {
 	// Events of one action are in one category: what the person did, if they did it.
 	did := map[schemas.Stream]bool{}
 	for _, it := range d.items {
-		if it.row.Stream.Kind() == "adminaction" && it.category == ActionsBy {
+		if isAction(it) && it.category == ActionsBy {
 			did[it.row.Stream] = true
 		}
 	}
@@ -334,6 +336,12 @@ func acted(r projections.Event, mine map[uuid.UUID]bool) bool {
 	})
 }
 
+// isAction reports whether the event tells of something that was done, as others of its stream do.
+func isAction(it *item) bool {
+	kind := it.row.Stream.Kind()
+	return kind == "adminaction" || kind == kindRemote
+}
+
 func categoryOf(r projections.Event, roles []string) Category {
 	did := slices.Contains(roles, "actor") || slices.Contains(roles, "officer")
 	switch r.Stream.Kind() {
@@ -344,7 +352,7 @@ func categoryOf(r projections.Event, roles []string) Category {
 		return Devices
 	case "alert":
 		return Devices
-	case "adminaction":
+	case "adminaction", kindRemote:
 		if did {
 			return ActionsBy
 		}

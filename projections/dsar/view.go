@@ -232,10 +232,10 @@ func (w *writer) figures(devices int) []term {
 	actions := map[schemas.Stream]bool{}
 	var first time.Time
 	for _, it := range w.d.items {
-		if it.row.Stream.Kind() == "adminaction" && actions[it.row.Stream] {
+		if isAction(it) && actions[w.d.actionOf(it)] {
 			continue // one action, whatever its events
 		}
-		actions[it.row.Stream] = true
+		actions[w.d.actionOf(it)] = true
 		switch it.category {
 		case ActionsBy:
 			by++
@@ -317,7 +317,7 @@ func (w *writer) actions(c Category, key string) section {
 		heads = slices.Delete(heads, 2, 3)
 	}
 	t := w.table(key+".caption", heads...)
-	for _, it := range newest(w, &t, string(c), whole(w.of(c))) {
+	for _, it := range newest(w, &t, string(c), w.d.whole(w.of(c))) {
 		row := []cell{w.moment(it.row.Occurred), {Lines: plain(w.what(it)...), Head: true}}
 		if c != ActionsBy {
 			row = append(row, when(w.actor(it)))
@@ -328,7 +328,7 @@ func (w *writer) actions(c Category, key string) section {
 			changes.Lines = append(changes.Lines, line{Text: w.say("disputed"), State: true})
 		}
 		changes.Class = "long"
-		t.Rows = append(t.Rows, append(row, w.targets(it), changes, w.value(it, "action.result")))
+		t.Rows = append(t.Rows, append(row, w.targets(it), changes, w.outcome(it)))
 	}
 	if len(t.Rows) == 0 {
 		s.Paras = []string{w.say(key + ".none")}
@@ -338,17 +338,87 @@ func (w *writer) actions(c Category, key string) section {
 	return s
 }
 
-// whole puts the events of one action together: its first event, with what the others say.
-func whole(items []*item) (out []*item) {
+// actionOf is the stream of the action that an event tells of: what became of it on a device is
+// of the action by which that was asked, where the package has that.
+func (d *dossier) actionOf(it *item) schemas.Stream {
+	if it.row.Stream.Kind() != kindRemote {
+		return it.row.Stream
+	}
+	if d.asked == nil {
+		d.asked = map[schemas.Stream]schemas.Stream{}
+		there := map[schemas.Stream]bool{}
+		for _, it := range d.items {
+			there[it.row.Stream] = true
+		}
+		for _, it := range d.items {
+			id, err := schemas.ParseUUID(it.text("remoteaction.group"))
+			if act := schemas.NewStream("adminaction", id); err == nil && there[act] {
+				d.asked[it.row.Stream] = act
+			}
+		}
+	}
+	if act, is := d.asked[it.row.Stream]; is {
+		return act
+	}
+	return it.row.Stream
+}
+
+// outcome is the result of an action, and how far what was asked of devices has come: on each as
+// it was told last.
+func (w *writer) outcome(it *item) cell {
+	c := w.value(it, "action.result")
+	for _, attr := range []string{"remoteaction.state", "remoteaction.failure"} {
+		c.Lines = append(c.Lines, w.value(it, attr).Lines...)
+	}
+	return w.once(c)
+}
+
+// told puts the events of what became of an action on one device together: what was told last.
+func told(items []*item) (out []*item) {
 	at := map[schemas.Stream]int{}
 	for _, it := range items {
-		if it.row.Stream.Kind() != "adminaction" {
+		i, known := at[it.row.Stream]
+		if it.row.Stream.Kind() != kindRemote || !known {
+			at[it.row.Stream] = len(out)
 			out = append(out, it)
 			continue
 		}
-		i, known := at[it.row.Stream]
+		first, later := out[i], it
+		if later.row.Seq < first.row.Seq {
+			first, later = later, first
+		}
+		joined := *out[i]
+		joined.values = slices.DeleteFunc(slices.Clone(first.values), func(x value) bool {
+			return slices.ContainsFunc(later.values, func(y value) bool { return y.attr == x.attr })
+		})
+		joined.values = append(joined.values, later.values...)
+		joined.row.Seq = later.row.Seq
+		for _, r := range later.roles {
+			if !slices.Contains(joined.roles, r) {
+				joined.roles = append(slices.Clone(joined.roles), r)
+			}
+		}
+		for _, o := range it.others {
+			if !slices.Contains(joined.others, o) {
+				joined.others = append(slices.Clone(joined.others), o)
+			}
+		}
+		out[i] = &joined
+	}
+	return out
+}
+
+// whole puts the events of one action together: its first event, with what the others say.
+func (d *dossier) whole(items []*item) (out []*item) {
+	at := map[schemas.Stream]int{}
+	for _, it := range told(items) {
+		if !isAction(it) {
+			out = append(out, it)
+			continue
+		}
+		i, known := at[d.actionOf(it)]
 		if !known {
-			at[it.row.Stream] = len(out)
+			at[d.actionOf(it)] = len(out)
 			out = append(out, it)
 			continue
 		}
@@ -361,7 +431,8 @@ func whole(items []*item) (out []*item) {
 		for _, x := range more.values {
 			if x.element != "" { // indices are an event's own
 				x.element = fmt.Sprintf("%d~%s", more.row.Seq, x.element)
-			} else if slices.ContainsFunc(lead.values, func(y value) bool { return y.attr == x.attr }) {
+			} else if more.row.Stream.Kind() != kindRemote &&
+				slices.ContainsFunc(lead.values, func(y value) bool { return y.attr == x.attr }) {
 				continue // what continues an action repeats what it was
 			}
 			joined.values = append(joined.values, x)
@@ -385,6 +456,9 @@ func whole(items []*item) (out []*item) {
 
 // what says in words what an action was.
 func (w *writer) what(it *item) []string {
+	if it.row.Stream.Kind() == kindRemote {
+		return []string{sentence(content.Word(w.l, "remoteaction.action", it.text("remoteaction.action")))}
+	}
 	if it.row.Stream.Kind() != "adminaction" {
 		out := []string{typeLabel(it, w.l)}
 		if r := it.text("access.report"); r != "" {
@@ -431,7 +505,8 @@ func (w *writer) targets(it *item) cell {
 	var hidden []line
 	for _, x := range it.values {
 		switch {
-		case x.attr.ID != "action.target-name":
+		case x.attr.ID == "remoteaction.device-name" && it.row.Stream.Kind() != kindRemote: // as the action says
+		case x.attr.ID != "action.target-name" && x.attr.ID != "remoteaction.device-name":
 		case x.v.State == document.Withheld:
 			hidden = append(hidden, w.line(x))
 			named[x.element] = true

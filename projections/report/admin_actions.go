@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/acts"
 	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -98,7 +99,7 @@ func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			yield(Row{}, err)
 			return
 		}
-		for a, err := range q.actions(ctx, f, targetAttributes, nil) {
+		for a, err := range q.acts().Actions(ctx, f, targetAttributes, nil) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -110,13 +111,13 @@ func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	}
 }
 
-func adminActionRow(a action) Row {
+func adminActionRow(a acts.Action) Row {
 	var targets, types, ids, intune, changes Cell
-	for _, t := range a.targets {
-		targets = append(targets, first(t.name(), t.id(), t.kind())...)
-		types, ids = append(types, orNull(t.kind())...), append(ids, orNull(t.id())...)
-		intune = append(intune, orNull(t.was("device.intune-id"))...)
-		for _, t := range t.tells {
+	for _, t := range a.On {
+		targets = append(targets, first(t.Name(), t.ID(), t.Kind())...)
+		types, ids = append(types, orNull(t.Kind())...), append(ids, orNull(t.ID())...)
+		intune = append(intune, orNull(t.Was("device.intune-id"))...)
+		for _, t := range t.Tells {
 			changes = append(changes, of("action.changes", t.Changes, t.Event)...)
 		}
 	}
@@ -127,13 +128,32 @@ func adminActionRow(a action) Row {
 	return Row{
 		Key: a.EventID.String(), Seq: a.Seq, Recorded: a.Recorded,
 		Cells: cells(
-			instant(a.Occurred), a.actor(),
-			a.in("action.actor-type", a.ActorType), a.in("action.delegated", a.Delegated),
-			a.in("action.verb", a.Verb), a.operation(), a.in("action.category", a.Category),
+			instant(a.Occurred), a.By(),
+			a.In("action.actor-type", a.ActorType), a.In("action.delegated", a.Delegated),
+			a.In("action.verb", a.Verb), a.What(), a.In("action.category", a.Category),
 			targets, types, ids, intune, changes,
-			a.in("action.result", a.Result), a.in("action.actor-ip", a.ActorIP), a.application(),
-			a.in("action.application-id", a.ApplicationID), a.in("action.reason", a.Reason),
-			a.in("action.details", a.Details), disputed, sequence(a.Seq),
+			a.In("action.result", a.Result), a.In("action.actor-ip", a.ActorIP), a.Application(),
+			a.In("action.application-id", a.ApplicationID), a.In("action.reason", a.Reason),
+			a.In("action.details", a.Details), disputed, sequence(a.Seq),
 		),
 	}
+}
+
+// acts asks for the actions that the question is about.
+func (q *question) acts() acts.Asker {
+	return acts.Asker{Reader: q.reader, Tenant: q.tenant, In: q.in, AsOf: q.asOf}
+}
+
+// operationsCalled are texts that operations of the source contain which are called so, by the
+// source or in the words of the language.
+func operationsCalled(l *words.Language, given []string) (out []string) {
+	for _, g := range given {
+		out = append(out, g)
+		for _, id := range words.Default().Under("operation.") {
+			if strings.Contains(strings.ToLower(l.Text("operation."+id)), strings.ToLower(g)) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
 }

@@ -36,6 +36,9 @@ type Reader interface {
 		ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.ActionFilter,
 		asOf projections.AsOf,
 	) iter.Seq2[projections.AdminAction, error]
+	RemoteActions(
+		ctx context.Context, tenant uuid.UUID, f projections.RemoteFilter, asOf projections.AsOf,
+	) iter.Seq2[projections.RemoteAction, error]
 	Accounts(
 		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
 	) iter.Seq2[projections.Account, error]

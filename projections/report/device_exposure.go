@@ -198,12 +198,12 @@ func (e *exposure) kinds() (rows []Row) {
 // acts tell what was asked of the device, the latest first: by whom, with which result, and why.
 func (e *exposure) acts(ctx context.Context, q *question) (rows []Row, err error) {
 	f := projections.ActionFilter{Verbs: remoteVerbs, Devices: []string{e.stream.UUID().String()}}
-	for a, err := range q.actions(ctx, f, targetAttributes, nil) {
+	for a, err := range q.acts().Actions(ctx, f, targetAttributes, nil) {
 		if err != nil {
 			return nil, err
 		}
-		value := slices.Concat(a.operation(), instant(a.Occurred), a.actor(), a.accepted(),
-			a.in("action.reason", a.Reason))
+		value := slices.Concat(a.What(), instant(a.Occurred), a.By(), a.Accepted(),
+			a.In("action.reason", a.Reason))
 		rows = append(rows, e.row(a.EventID.String(), e.item("asked"), value, a.Occurred, a.Source, a.Seq))
 	}
 	slices.Reverse(rows)

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/acts"
 	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
@@ -224,18 +225,18 @@ func (q *question) asked(ctx context.Context, devices []owned) (map[string]farew
 		if what != "wipe" && what != "retire" && a.Verb != "delete" {
 			continue
 		}
-		asked := actionOf(a)
-		for _, t := range asked.targets {
-			if t.stream == "" || !slices.Contains(f.Devices, t.stream.UUID().String()) {
+		asked := acts.Of(a)
+		for _, t := range asked.On {
+			if t.Stream == "" || !slices.Contains(f.Devices, t.Stream.UUID().String()) {
 				continue
 			}
 			// The last one counts: what was removed and asked again is open again.
-			last := farewell{action: first(asked.operation(), of("action.verb", a.Verb, a.EventID)),
-				result: asked.accepted(), asked: a.Occurred, seq: a.Seq}
+			last := farewell{action: first(asked.What(), of("action.verb", a.Verb, a.EventID)),
+				result: asked.Accepted(), asked: a.Occurred, seq: a.Seq}
 			if a.Verb == "delete" && a.Result == "success" {
 				last.result, last.done = of("action.result", a.Result, a.EventID), a.Occurred
 			}
-			out[t.stream.UUID().String()] = last
+			out[t.Stream.UUID().String()] = last
 		}
 	}
 	return out, nil

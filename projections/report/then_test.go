@@ -63,6 +63,34 @@ func theNames(t *testing.T) *chtest.Story {
 	deed(s, "2026-03-19T09:00:00Z", "wipe ManagedDevice", portal, []schemas.Stream{laptop}, upn,
 		val{Attr: "action.reason", V: "left in a taxi", Alias: fatima})
 	deed(s, "2026-03-21T09:00:00Z", "syncDevice ManagedDevice", portal, []schemas.Stream{unseen}, upn)
+	// What became of two of them on each device, and a request that no administrator's act tells.
+	asked := func(name string, request uuid.UUID, at, action, state, form string, more ...val) schemas.Stream {
+		on := schemas.NewStream("remoteaction", id(name))
+		s.Add("remoteaction.requested.v1", on, at, "", nil, append([]val{{Attr: "remoteaction.action", V: action},
+			{Attr: "remoteaction.state", V: state}, {Attr: "remoteaction.requested-at", V: at},
+			{Attr: "remoteaction.form", V: form}, {Attr: "remoteaction.group", V: request.String()}}, more...)...)
+		return on
+	}
+	lock, wipe := id("2026-03-07T09:00:00Z"), id("2026-03-19T09:00:00Z")
+	onLaptop := val{Attr: "remoteaction.device", V: laptop.UUID().String()}
+	asked("lock 1", lock, "2026-03-07T09:00:00Z", "remoteLock", "done", "auditEvents", onLaptop)
+	asked("lock 2", lock, "2026-03-07T09:00:00Z", "remoteLock", "requested", "auditEvents",
+		val{Attr: "remoteaction.device", V: tablet.UUID().String()})
+	wiped := asked("wipe", wipe, "2026-03-19T09:00:01Z", "wipe", "requested", "auditEvents", onLaptop)
+	s.Add("remoteaction.progressed.v1", wiped, "2026-03-19T09:30:00Z", "", nil,
+		val{Attr: "remoteaction.state", V: "failed"},
+		val{Attr: "remoteaction.completed-at", V: "2026-03-19T09:30:00Z"},
+		val{Attr: "remoteaction.failure", V: "no battery", Alias: fatima},
+		val{Attr: "remoteaction.form", V: "deviceActionResults"})
+	for i, name := range []string{"Phone", "Tablet"} {
+		values := []val{{Attr: "remoteaction.device-name", V: name, Alias: karim},
+			{Attr: "remoteaction.actor-upn", V: "bob@example.test", Alias: bob}}
+		if i == 0 {
+			values = append(values, val{Attr: "remoteaction.user-upn", V: "bo@example.test", Alias: karim})
+		}
+		asked(name, id("bulk"), "2026-03-20T09:00:0"+string(rune('0'+i))+"Z", "retire", "pending",
+			"remoteActionAudits", values...)
+	}
 	return s
 }
 
@@ -128,8 +156,9 @@ func TestADeviceIsCalledAsItWasThen(t *testing.T) {
 	}
 }
 
-// What was asked of devices is a row a device, with whose it was then, and with its management
-// only where what was asked shows in it.
+// What was asked of devices is a row, however many they are and whoever tells of it, with whose
+// they were then, how far it has come, and with a device's management only where what was asked
+// shows in it.
 func TestRemoteActionsSayWhoseDeviceItWas(t *testing.T) {
 	s := theNames(t)
 	db := s.Load()
@@ -138,14 +167,22 @@ func TestRemoteActionsSayWhoseDeviceItWas(t *testing.T) {
 		column  string
 		want    []string
 	}{
-		{nil, "device", []string{"LT-ONE", "LT-ONE", "SER2", "LT-TWO", "LT-TWO", unseen.UUID().String()}},
-		{nil, "userThen", []string{"fatima@example.test", "fatima@example.test", "", "fatima@example.test",
-			"karim@example.test", ""}},
-		{nil, "userSince", []string{"2026-03-05 08:00:00 +00:00", "2026-03-05 08:00:00 +00:00", "",
-			"2026-03-05 08:00:00 +00:00", "2026-03-12 08:00:00 +00:00", ""}},
-		{nil, "state", []string{"", "", "", "", "wipe asked", ""}},
-		{nil, "stateSince", []string{"", "", "", "", "2026-03-20 08:00:00 +00:00", ""}},
-		{nil, "result", []string{"accepted", "accepted", "accepted", "accepted", "accepted", "accepted"}},
+		{nil, "device", []string{"LT-ONE", "LT-ONE + SER2", "LT-TWO", "LT-TWO", "Phone + Tablet",
+			unseen.UUID().String()}},
+		{nil, "userThen", []string{"fatima@example.test", "fatima@example.test + ", "fatima@example.test",
+			"karim@example.test", "bo@example.test + ", ""}},
+		{nil, "devices", []string{"1", "2", "1", "1", "2", "1"}},
+		{nil, "state", []string{"", "", "", "wipe asked", "", ""}},
+		{nil, "stateSince", []string{"", "", "", "2026-03-20 08:00:00 +00:00", "", ""}},
+		{nil, "result", []string{"accepted", "accepted", "accepted", "accepted", "", "accepted"}},
+		{nil, "progress", []string{"", "done + requested", "", "failed", "pending", ""}},
+		{nil, "progressOn", []string{"", "1 + 1", "", "1", "2", ""}},
+		{nil, "completed", []string{"", "", "", "2026-03-19 09:30:00 +00:00", "", ""}},
+		{nil, "failure", []string{"", "", "", "no battery", "", ""}},
+		{nil, "by", []string{"anna@example.test", "anna@example.test", "anna@example.test", "anna@example.test",
+			"bob@example.test", "anna@example.test"}},
+		{map[string]string{"operation": "buiten,retire"}, "device", []string{"Phone + Tablet"}},
+		{map[string]string{"device": string(tablet)}, "progress", []string{"requested"}},
 		{map[string]string{"device": string(tablet)}, "action", []string{"lock remotely"}},
 		{map[string]string{"ownership": "company", "operation": "LOCK,wipe"}, "action",
 			[]string{"lock remotely", "wipe"}},

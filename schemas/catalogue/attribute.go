@@ -49,7 +49,9 @@ type Attribute struct {
 	Step         float64  `yaml:"step"`         // of numbers: they are kept in whole steps
 	Placeholders []string `yaml:"placeholders"` // beside the universal ones; mean "not reported"
 	EmptyIsNone  bool     `yaml:"emptyIsNone"`  // present and empty means there is none (a device without user)
-	Volatile     bool     `yaml:"volatile"`     // alone causes at most one event a UTC day
+	// it tells persons or devices apart, or who acted on what: no policy can refuse it
+	Needed   bool `yaml:"needed"`
+	Volatile bool `yaml:"volatile"` // alone causes at most one event a UTC day
 	// state: which change event reports it (inventory, compliance, ownership, security, setup, apps)
 	Group string `yaml:"group"`
 	Label Label  `yaml:"-"` // what people read

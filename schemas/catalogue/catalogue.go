@@ -20,7 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-//go:embed attributes/*.yaml types/*.yaml items.yaml
+//go:embed attributes/*.yaml types/*.yaml items.yaml classes.yaml
 var files embed.FS
 
 // Catalogue holds the attributes and types that are known. It is immutable after loading.
@@ -28,6 +28,7 @@ type Catalogue struct {
 	attributes map[string]*Attribute
 	types      map[string]*Type
 	items      []*Item
+	classes    []Class
 	version    [8]byte
 }
 
@@ -97,7 +98,7 @@ func Load(files fs.FS) (*Catalogue, error) {
 	})
 	copy(c.version[:], sum.Sum(nil))
 	if len(errs) == 0 {
-		errs = append(errs, c.loadItems(files))
+		errs = append(errs, c.loadItems(files), c.loadClasses(files))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, fmt.Errorf("catalogue: %w", err)

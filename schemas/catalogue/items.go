@@ -67,11 +67,8 @@ func (c *Catalogue) Items() []*Item { return c.items }
 // loadItems reads items.yaml, where there is one, and finds the home of each.
 func (c *Catalogue) loadItems(files fs.FS) error {
 	raw, err := fs.ReadFile(files, "items.yaml")
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return ignoreMissing(err)
 	}
 	if err := strictYAML(raw, &c.items); err != nil {
 		return fmt.Errorf("items.yaml: %w", err)
@@ -101,6 +98,14 @@ func (c *Catalogue) loadItems(files fs.FS) error {
 		slices.SortFunc(i.attrs, byID)
 	}
 	return errors.Join(errs...)
+}
+
+// ignoreMissing lets a catalogue do without a file.
+func ignoreMissing(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
 }
 
 func (i *Item) validate(c *Catalogue) error {

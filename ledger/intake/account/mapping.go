@@ -1,9 +1,6 @@
 package account
 
-import (
-	"github.com/ledgerline/ledgerline/ledger/entity"
-	"github.com/ledgerline/ledgerline/ledger/intake/record"
-)
+import "github.com/ledgerline/ledgerline/ledger/entity"
 
 // graphUser is a user of Graph.
 var graphUser = []entity.Mapping{
@@ -23,9 +20,3 @@ var graphUser = []entity.Mapping{
 	{Field: "createdDateTime", Attr: "account.created-at", Unit: 1},
 	{Field: "deletedDateTime", Attr: "account.deleted-at", Unit: 1},
 }
-
-var (
-	graphUserFields   = entity.FieldNames(graphUser, "businessPhones", "assignedLicenses")
-	graphUserNames    = record.NamesOf(graphUserFields...)
-	graphLicenceNames = record.NamesOf("skuId", "disabledPlans")
-)

@@ -106,7 +106,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if st.Exists {
 		n = a.compare(t)
 		p.Tally.Disputed = n.differs
-		if n.none() && len(f.refused) == 0 {
+		if n.none() && len(f.refused) == 0 && t.refused == 0 {
 			return nil, plan.Unchanged, nil
 		}
 		// Only what is new makes anybody known.
@@ -124,7 +124,7 @@ func (f *fact) write(
 	p *plan.Planner, st *plan.StreamState, t telling, targets []resolvedTarget, n news,
 ) ([]plan.Step, plan.Outcome, error) {
 	a, k := st.Content.(*toldAction), f.kind
-	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, f.refused)
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, p.RefusedByPolicy(f.refused, t.refused))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -179,6 +179,7 @@ func (r resolving) telling() (telling, []resolvedTarget, error) {
 		f.actor.values = f.withoutPerson(f.actor, r.p.Tally)
 	}
 	t, err := f.tell(actor, targets, r.yours(targets))
+	t.without(r.p.Tenant.Policy.Refuses)
 	return t, targets, err
 }
 

@@ -153,6 +153,9 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	told := s // what the record tells, with all that may not be kept of it
 	kept := *s
 	s = &kept
+	var refused int
+	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
+	s.refused = p.RefusedByPolicy(s.refused, refused)
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}

@@ -7,8 +7,11 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/alert"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
+	"github.com/ledgerline/ledgerline/ledger/intake/connector"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/role"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -18,7 +21,10 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		device.New(c),
 		adminaction.New(c),
 		account.New(c),
+		remoteaction.New(c),
 		app.New(c),
 		alert.New(c),
+		role.New(c),
+		connector.New(c),
 	}
 }

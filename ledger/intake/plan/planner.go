@@ -126,6 +126,13 @@ func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, e
 	return s, err
 }
 
+// NewStream mints a stream of the kind, to which nothing leads yet.
+func (p *Planner) NewStream(kind string) schemas.Stream {
+	s := schemas.NewStream(kind, uuid.New())
+	p.empty[s] = true
+	return s
+}
+
 // Mapped finds or mints the stream that is found by what its record is told apart by.
 func (p *Planner) Mapped(m vault.Mapped) (schemas.Stream, error) {
 	s, created, err := p.Tx.MappedStream(m.Kind, m.Canonical)
@@ -156,7 +163,7 @@ func (p *Planner) MeetAnew() { p.met = p.met[:0] }
 // Draft returns an empty event of the type.
 func (p *Planner) Draft(t *schemas.Type, s schemas.Stream, source string, occurred time.Time) schemas.Draft {
 	return schemas.Draft{Type: t, Tenant: p.Tenant.ID, Stream: s, ID: schemas.NewID(), Occurred: occurred,
-		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy}
+		Recorded: p.recorded, Source: source, Policy: p.Tenant.Policy.Number}
 }
 
 // Unwritten returns what a snapshot counts as that changes nothing. late says that it tells

@@ -16,7 +16,7 @@ type Reading struct {
 	// Of are the forms whose records it reads.
 	Of []string
 	// Member, unless "", is the member of theirs that is a list of what it reads: each entry is
-	// read by itself, with the record around it. The parser of that form need not know the member.
+	// read by itself, with the record around it. That form's parser need not know the member.
 	Member string
 	// Tells reports, looking at little, whether there is anything to be read. nil: where the
 	// member says something, or always.

@@ -22,6 +22,7 @@ const (
 
 	RuleLocation = "location"
 	RuleNever    = "never-collected"
+	RulePolicy   = "policy"
 
 	categoryRecord = "record"
 )
@@ -37,6 +38,16 @@ func RefuseNever(counts map[string]int) (out []Refusal) {
 		out = append(out, Refusal{rule, c, counts[c]})
 	}
 	return out
+}
+
+// RefusedByPolicy adds to the refusals of a record that the tenant's policy keeps so many of its
+// values out.
+func (p *Planner) RefusedByPolicy(refusals []Refusal, n int) []Refusal {
+	if n == 0 {
+		return refusals
+	}
+	p.Tally.RefuseItems(RulePolicy, n)
+	return append(slices.Clone(refusals), Refusal{RulePolicy, RulePolicy, n})
 }
 
 // Key tells the refusals of one stream apart: each has a stream of its own, which counts it.

@@ -27,7 +27,8 @@ type Declaration struct {
 	// them. Its stream is theirs, and so is all that is told of it.
 	Whose Whose
 	// Persons are the single attributes of the key rule person that name somebody else: each is
-	// sealed under the person whom it names, under the tenant where it names nobody.
+	// sealed under the person whom it names, with the others that name the same; under the tenant
+	// where they name nobody.
 	Persons []Person
 	Sources []Source
 }
@@ -45,10 +46,11 @@ const (
 	ByEmail               // their e-mail address
 )
 
-// Person is an attribute that names somebody.
+// Person is an attribute that names somebody. Those of one Of name the same person.
 type Person struct {
 	Attr string
 	By   By
+	Of   string
 }
 
 // Source is how one source writes records of the kind. Its Form needs no Fields: they follow.
@@ -105,8 +107,8 @@ type List struct {
 	// Person is the member that holds an id in the directory. Where it is known to be a person's,
 	// the entry is sealed under their key and the event names them.
 	Person string
-	// Spread, unless it is nil, makes entries of what stands in the field.
-	Spread func(raw json.RawMessage, reader *record.Shapes) []*record.Members
+	// Spread, unless it is nil, makes entries of what stands in the field of that path.
+	Spread func(raw json.RawMessage, path string, reader *record.Shapes) []*record.Members
 }
 
 // Member is one of an entry's.
@@ -124,6 +126,7 @@ const (
 	Text   As = iota // blanks are cut
 	Name             // each run of blanks is one
 	ID               // a GUID in its one form, else small letters
+	GUID             // a GUID in its one form; anything else says nothing
 	Type             // the last part of an @odata.type
 	Time             // in whole seconds
 	Number           // a whole number
@@ -140,13 +143,19 @@ type kind struct {
 
 	identity, deletedAt *schemas.Attribute // deletedAt: nil where nothing tells
 	whose               whose
-	persons             map[*schemas.Attribute]By
-	role                string // in which its events name persons
+	persons             [][]named // those that name the same person together
+	role                string    // in which its events name persons
 	forms               []form
 }
 
 // whose are the attributes that name the person whose a thing is; nil where it names none by that.
 type whose struct{ id, upn, email *schemas.Attribute }
+
+// named is an attribute that names somebody.
+type named struct {
+	attr *schemas.Attribute
+	by   By
+}
 
 // form is a source's, with what follows from it.
 type form struct {
@@ -177,13 +186,18 @@ func New(c *schemas.Catalogue, d Declaration) plan.Kind {
 	}
 	k := &kind{Declaration: d, catalogue: c, observed: c.MustType(d.Observed), changed: c.MustType(d.Changed),
 		restated: c.MustType(d.Restated), identity: attribute(d.Identity), deletedAt: attribute(d.DeletedAt),
-		whose:   whose{attribute(d.Whose.ID), attribute(d.Whose.UPN), attribute(d.Whose.Email)},
-		persons: map[*schemas.Attribute]By{}}
+		whose: whose{attribute(d.Whose.ID), attribute(d.Whose.UPN), attribute(d.Whose.Email)}}
 	if d.Deleted != "" {
 		k.deleted = c.MustType(d.Deleted)
 	}
-	for _, p := range d.Persons {
-		k.persons[attribute(p.Attr)] = p.By
+	for i, p := range d.Persons {
+		n := named{attribute(p.Attr), p.By}
+		if i > 0 && d.Persons[i-1].Of == p.Of {
+			last := &k.persons[len(k.persons)-1]
+			*last = append(*last, n)
+		} else {
+			k.persons = append(k.persons, []named{n})
+		}
 	}
 	if roles := k.restated.Roles; len(roles) > 0 {
 		k.role = roles[0].Role
@@ -252,6 +266,16 @@ func (k *kind) Facts() bool { return false }
 // Fold implements plan.Kind.
 func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	return entity.Fold(k.Definition, tx, entity.Past(h), nil)
+}
+
+// IDs makes entries of a list of texts, each an object with the member id.
+func IDs(raw json.RawMessage, path string, reader *record.Shapes) (out []*record.Members) {
+	for _, text := range reader.Texts(raw, path, true) {
+		m := record.NewMembers(1)
+		m.Set("id", schemas.JSON(text))
+		out = append(out, m)
+	}
+	return out
 }
 
 // Ahead implements plan.Remembering.

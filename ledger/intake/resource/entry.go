@@ -14,8 +14,8 @@ import (
 
 // Limits of an entry of a list.
 const (
-	maxEntry = 8 << 10 // bytes
-	maxWords = 1000    // of one member
+	maxEntry = 48 << 10 // bytes
+	maxWords = 1000     // of one member
 )
 
 // list reads a list. One that is there and empty says that there is none.
@@ -32,7 +32,7 @@ func (r *reading) list(m *record.Members, l *list) error {
 	default:
 		spread := r.shapes.Objects
 		if l.Spread != nil {
-			spread = func(raw json.RawMessage, _ string) []*record.Members { return l.Spread(raw, &r.shapes) }
+			spread = func(raw json.RawMessage, path string) []*record.Members { return l.Spread(raw, path, &r.shapes) }
 		}
 		for i, o := range spread(m.Get(l.Field), path) {
 			r.in.Seen.Use(path+".", o, l.known)
@@ -134,6 +134,9 @@ func (r *reading) value(o *record.Members, name string, as As, field string) (js
 		if len(words) > maxWords {
 			return nil, &record.FieldError{Field: field, Reason: fmt.Sprintf("has more than %d entries", maxWords)}
 		}
+		if len(words) == 0 {
+			return nil, nil
+		}
 		return schemas.JSON(slices.Compact(slices.Sorted(slices.Values(words)))), nil
 	}
 	prefix, _ := strings.CutSuffix(field, name)
@@ -160,9 +163,12 @@ func (r *reading) value(o *record.Members, name string, as As, field string) (js
 		if text = strings.ToLower(text); text == "true" || text == "false" {
 			return json.RawMessage(text), nil
 		}
-	case ID:
+	case ID, GUID:
 		if id, ok := record.AsGUID(text); ok {
 			return schemas.JSON(id), nil
+		}
+		if as == GUID {
+			return nil, nil
 		}
 		text = strings.ToLower(text)
 	case Type:

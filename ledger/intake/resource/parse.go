@@ -154,9 +154,11 @@ func (r *reading) identify(m *record.Members) error {
 	if r.id != "" {
 		return nil
 	}
-	field := r.prefix + r.identityField()
-	return &record.FieldError{Field: field,
-		Reason: "is missing or no id of the source's form, so that the record cannot be told from another"}
+	reason := "is missing or no id of the source's form, so that the record cannot be told from another"
+	if k.whose.id != nil {
+		reason = "is missing or no id of the directory's form, so that the account cannot be told from another"
+	}
+	return &record.FieldError{Field: r.prefix + r.identityField(), Reason: reason}
 }
 
 // identityField is the field that tells the thing apart.

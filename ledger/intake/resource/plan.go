@@ -43,8 +43,8 @@ func (s *snapshot) Look(l *plan.Looking) {
 		}
 		l.Mapped(s.mapped(), rules...)
 	}
-	for a, by := range s.kind.persons {
-		if hint := s.named(a, by); hint != (vault.PersonHint{}) {
+	for _, of := range s.kind.persons {
+		if hint := s.named(of); hint != (vault.PersonHint{}) {
 			l.Meet(hint)
 		}
 	}
@@ -57,20 +57,23 @@ func (s *snapshot) Look(l *plan.Looking) {
 	}
 }
 
-// named is how the value of an attribute names a person; nobody where it is none of that form.
-func (s *snapshot) named(a *schemas.Attribute, by By) (h vault.PersonHint) {
-	text, _ := record.AsText(s.Values[a])
-	switch id, isID := record.AsGUID(text); {
-	case by == ByID && isID:
-		h.ObjectID = id
-	case by == ByUPN && isAddress(text):
-		h.UPN = text
-	case by == ByEmail && isAddress(text):
-		h.Email = text
-	default:
-		return h
+// named is how the values of those attributes name a person; nobody where none is of its form.
+func (s *snapshot) named(by []named) (h vault.PersonHint) {
+	for _, n := range by {
+		text, _ := record.AsText(s.Values[n.attr])
+		switch {
+		case n.by == ByID:
+			h.ObjectID, _ = record.AsGUID(text)
+		case !isAddress(text):
+		case n.by == ByUPN:
+			h.UPN = text
+		case n.by == ByEmail:
+			h.Email = text
+		}
 	}
-	h.At = s.Age()
+	if h != (vault.PersonHint{}) {
+		h.At = s.Age()
+	}
 	return h
 }
 
@@ -85,6 +88,11 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
+	told := *s
+	s = &told
+	var refused int
+	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
+	s.refused = p.RefusedByPolicy(s.refused, refused)
 	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
 	stream, err := w.stream()
 	if err != nil {
@@ -128,22 +136,22 @@ func (w *writing) stream() (schemas.Stream, error) {
 // persons finds or mints whom single values name. What names somebody whose erasure is not older
 // than the record is left out.
 func (w *writing) persons() error {
-	for _, a := range w.kind.Whole.Attributes() {
-		by := w.kind.persons[a]
-		hint := w.named(a, by)
-		if by == 0 || hint == (vault.PersonHint{}) {
+	for _, of := range w.kind.persons {
+		hint := w.named(of)
+		if hint == (vault.PersonHint{}) {
 			continue
 		}
 		who, err := w.p.Person(hint)
-		if errors.Is(err, vault.ErrErasedSubject) {
-			delete(w.kept.Values, a)
-			w.p.Tally.Omitted++
-			continue
-		}
-		if err != nil {
+		gone := errors.Is(err, vault.ErrErasedSubject)
+		if err != nil && !gone {
 			return err
 		}
-		w.whose[a] = who
+		for _, n := range of {
+			if w.whose[n.attr] = who; gone && w.kept.Values[n.attr] != nil {
+				delete(w.kept.Values, n.attr)
+				w.p.Tally.Omitted++
+			}
+		}
 	}
 	return nil
 }

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 )
 
 // What is no regular file, and a folder that cannot be listed, is one failure, by name and reason;
@@ -44,7 +46,7 @@ func TestOnlyRegularFilesAreReadAndTheRestGoesOn(t *testing.T) {
 	}
 	check := func(paths ...string) {
 		t.Helper()
-		c := collect(t, testRecogniser, Files{Paths: paths})
+		c := collect(t, testRecogniser, folders.Source{Paths: paths})
 		if len(c.flaws) != len(want) || len(c.items) != 1 {
 			t.Errorf("%d failed, want %d and one record: %q", len(c.flaws), len(want), c.out)
 		}
@@ -74,7 +76,7 @@ func (u unreadable) ReadDir(name string) ([]fs.DirEntry, error) {
 }
 
 func TestAFolderThatCannotBeListedIsOneFailure(t *testing.T) {
-	c := collect(t, testRecogniser, Files{Paths: []string{"a", "nothing"}, FS: unreadable{fstest.MapFS{
+	c := collect(t, testRecogniser, folders.Source{Paths: []string{"a", "nothing"}, FS: unreadable{fstest.MapFS{
 		"a/closed/x.json": {Data: []byte(`{}`)}, "a/b.json": {Data: []byte(`{"none":"of ours"}`)},
 		"a/z.json": {Data: []byte(`{"none":"of ours"}`)}}}})
 	closed, nothing := c.flaws["a/closed"].Reason, c.flaws["nothing"].Reason

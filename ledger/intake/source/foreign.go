@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"strings"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -16,11 +19,11 @@ import (
 // A file is looked at as bytes first: one in which nothing can name such a tenant is not taken
 // apart.
 func (r *Recogniser) Foreign(
-	ctx context.Context, l *Listing, takes func(tenant string) bool, looked func(Position) error,
+	ctx context.Context, l *folders.Listing, takes func(tenant string) bool, looked func(Position) error,
 ) (bool, error) {
 	to := &lookout{takes: takes, looked: looked}
-	w := &walk{forms: r, ctx: ctx, src: l.src, to: to, total: l.total, pages: map[string]*pages{}}
-	for _, f := range l.files {
+	w := newWalk(ctx, r, l, to)
+	for _, f := range l.Found {
 		if err := context.Cause(ctx); err != nil {
 			return false, err
 		}
@@ -34,7 +37,7 @@ func (r *Recogniser) Foreign(
 		case err != nil:
 			return false, err
 		}
-		w.done += f.size
+		w.done += f.Size
 	}
 	return false, nil
 }
@@ -76,36 +79,79 @@ func (l *lookout) Notice(Position, int, string) error { return nil }
 func (l *lookout) Unknown(Position, Looks) error      { return nil }
 
 // mayName reports whether a record of the file may name a source tenant that is not to be taken.
-func (w *walk) mayName(f foundPath, to *lookout) (bool, error) {
-	if f.fault != "" {
-		return false, nil
-	}
-	src, err := w.src.open(f.path)
-	if err != nil {
-		return false, nil
-	}
-	defer src.Close()
-	one := &walkedFile{walk: w, found: f, src: &countingReader{Reader: src}}
-	text, err := textOf(one.src)
-	if err != nil {
-		return false, nil
-	}
-	if inHeader(text.ahead(2 * stretch)) { // it begins in the first, and is no longer than one
+func (w *walk) mayName(f folders.Found, to *lookout) (bool, error) {
+	one := &naming{unpacking: &unpacking{walk: w, found: f}, to: to, names: namesOf(to.takes)}
+	err := w.unpack(f, one)
+	if errors.Is(err, errForeign) {
 		return true, nil
 	}
-	for n := naming(to.takes); ; {
-		if err := context.Cause(w.ctx); err != nil {
-			return false, err
+	return false, err
+}
+
+// naming looks through what is in a file for what may name a source tenant that is not to be
+// taken, and ends with errForeign at the first. What cannot be read is none of its business.
+type naming struct {
+	*unpacking
+	to    *lookout
+	names *names
+}
+
+func (n *naming) Text(p packed.Place, text io.Reader) error {
+	w, err := textOf(text)
+	if err != nil {
+		return context.Cause(n.ctx)
+	}
+	return n.text(n.at(p), w)
+}
+
+func (n *naming) Loose(p packed.Place, text io.Reader) error { return n.Text(p, text) }
+
+func (n *naming) Messages(p packed.Place, m *packed.Messages) error {
+	f := n.at(p)
+	for {
+		body, err := m.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
 		}
-		may, more := n.in(text)
-		if may {
-			return true, nil
+		if err := context.Cause(n.ctx); err != nil {
+			return err
 		}
-		if err := to.tell(one.position()); err != nil || !more {
-			return false, err
+		if err != nil {
+			continue
+		}
+		w, err := textIn(body, m.Number)
+		if err == nil {
+			err = n.text(f, w)
+		}
+		if err != nil {
+			return err
 		}
 	}
 }
+
+// text looks through a text.
+func (n *naming) text(f *walkedFile, w *window) error {
+	if inHeader(w.ahead(2 * stretch)) { // it begins in the first, and is no longer than one
+		return errForeign
+	}
+	for {
+		if err := context.Cause(n.ctx); err != nil {
+			return err
+		}
+		may, more := n.names.in(w)
+		if may {
+			return errForeign
+		}
+		if err := n.to.tell(f.position()); err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (n *naming) Fault(packed.Place, error) error      { return context.Cause(n.ctx) }
+func (n *naming) Notice(packed.Place, string) error    { return nil }
+func (n *naming) OtherAvro(packed.Place, string) error { return nil }
+func (n *naming) Office(packed.Place, bool) error      { return nil }
 
 // inHeader reports whether a text is no JSON and may name such a member where the header of a
 // table would, without quotes.
@@ -118,10 +164,10 @@ func inHeader(begin []byte) bool {
 	return bytes.Contains(lower, []byte("tenantid")) || bytes.Contains(lower, []byte("resourceid"))
 }
 
-// naming looks in a text for what may name a source tenant: members of the names that
+// namesOf looks in a text for what may name a source tenant: members of the names that
 // SourceTenants reads, in any case, since transports write them otherwise. takes is asked for each
 // once in a row.
-func naming(takes func(tenant string) bool) *names {
+func namesOf(takes func(tenant string) bool) *names {
 	last := ""
 	return &names{takes: func(tenant string) bool {
 		if tenant == last || schemas.Nothing(tenant) || takes(strings.ToLower(tenant)) {

@@ -23,14 +23,15 @@ type Form struct {
 	Origin string
 
 	// Of Microsoft Graph: the types of a record, without "#microsoft.graph."; the last parts of an
-	// @odata.context, as "users" or "mobileApps/deviceStatuses", of which the longest counts; and
-	// sets of members by any of which a whole record is known that has neither. Of several forms
-	// that fit, the one whose set is larger is meant. Subtypes says that records of the collection
-	// are of further types, which nobody lists.
-	ODataTypes []string
-	Collection string
-	Subtypes   bool
-	Members    [][]string
+	// @odata.context, as "users" or "mobileApps/deviceStatuses", of which the longest counts, and
+	// of further ones; and sets of members by any of which a whole record is known that has
+	// neither. Of several forms that fit, the one whose set is larger is meant. Subtypes says that
+	// records of the collection are of further types, which nobody lists.
+	ODataTypes  []string
+	Collection  string
+	Collections []string
+	Subtypes    bool
+	Members     [][]string
 	// Of what PowerShell's SDK writes, which are Graph's names with a capital: sets of members,
 	// spelled as Graph does, any of which shows beside an id that a record is the SDK's; and all
 	// names that are read of one, in it and in what it holds.
@@ -97,8 +98,8 @@ func NewRecogniser(forms []Form) *Recogniser {
 		for _, t := range f.ODataTypes {
 			r.types[t] = &f
 		}
-		if f.Collection != "" {
-			r.collections[f.Collection] = &f
+		for _, c := range append(f.Collections, f.Collection) {
+			r.collections[c] = &f // none has an empty path
 		}
 		if f.Table != "" {
 			r.tables[strings.ToLower(f.Table)] = f.Category

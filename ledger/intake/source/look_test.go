@@ -15,6 +15,8 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed/packedtest"
 )
 
 // A value that is seen to be JSON ends where its quotes and brackets do, and is what encoding/json
@@ -104,7 +106,7 @@ func (n *namingAnother) Record(_ Position, it Item) error {
 func sameLook(t interface {
 	Fatalf(format string, args ...any)
 }, content []byte) (another bool) {
-	files := Files{Paths: []string{"."}, FS: fstest.MapFS{"x": {Data: content}}}
+	files := folders.Source{Paths: []string{"."}, FS: fstest.MapFS{"x": {Data: content}}}
 	l, err := files.List(context.Background())
 	if err != nil {
 		t.Fatalf("%v", err)
@@ -152,7 +154,17 @@ func TestTheLookMissesNoTenant(t *testing.T) {
 				return strings.Repeat(" ", rapid.IntRange(60<<10, 66<<10).Draw(t, "blanks")) + r
 			},
 		}).Draw(t, "wrapper")
-		found[sameLook(t, []byte(wrap(rec)))]++
+		content := wrap(rec)
+		switch rapid.IntRange(0, 3).Draw(t, "packed") {
+		case 1:
+			content = pack(t, content)
+		case 2:
+			content = packedtest.Capture(t, "deflate", 2, aDevice, content)
+		case 3:
+			content = packedtest.Capture(t, "null", 1, content)
+			content = content[:4] + "\xff" + content[5:] // its header is broken
+		}
+		found[sameLook(t, []byte(content))]++
 	})
 	if found[true] == 0 || found[false] == 0 {
 		t.Errorf("found in %d, and not in %d", found[true], found[false])
@@ -221,7 +233,7 @@ func TestTheLookTakesNothingApartThatNamesOnlyItsOwn(t *testing.T) {
 		`{"columns":[{"name":"tenantId"}]}`: true, `{"tenant\u0049d":"other"}`: true, `{"tenantId":"t\"`: true,
 		`{"AADTenantId":"other"}`: true, `{"resourceId":"/tenants/other/x"}`: true,
 	} {
-		got, _ := naming(declared).in(windowOn([]byte(content), 1, true))
+		got, _ := namesOf(declared).in(windowOn([]byte(content), 1, true))
 		if got != may {
 			t.Errorf("%s may name another's: %v", content, got)
 		}
@@ -235,6 +247,9 @@ func FuzzTheLookMissesNoTenant(f *testing.F) {
 	for _, wrap := range wrappers {
 		f.Add([]byte(wrap(`{"time":"x","tenantId":"other","category":"Devices","properties":{"AADTenantId":"t"}}`)))
 		f.Add([]byte(wrap(`{"resourceId":"/tenants/t/x","category":"Devices","properties":{"DeviceId":"1"}}`)))
+		other := wrap(`{"tenantId":"other","category":"Devices","properties":{}}`)
+		f.Add([]byte(packedtest.Zip(f, packedEntry("a", other))))
+		f.Add([]byte(packedtest.Capture(f, "null", 1, other)))
 	}
 	f.Add([]byte("TimeGenerated,Type,AADTenantId\nx,IntuneDevices,other\n"))
 	f.Add([]byte("Id;LastSyncDateTime;TenantId\n1;x;other\n"))

@@ -12,13 +12,14 @@ type Looks struct {
 	Help string
 }
 
-// magic are the beginnings by which formats are told that hold no text of ours.
+// magic are the beginnings by which formats are told that hold no text of ours. Of a file, gzip
+// and zip are unpacked; of a message they are not.
 var magic = []struct {
 	begin string
 	Looks
 }{
 	{"\x1f\x8b", Looks{"gzip", "unpack it first: what it holds may be understood"}},
-	{"Obj\x01", Looks{"Avro", "write the Body of each of its events (Event Hubs Capture) to a file, one a line"}},
+	{"PK\x03\x04", Looks{"zip archive", "unpack it first: what it holds may be understood"}},
 	{"PAR1", Looks{"Parquet", "export the same records as JSON"}},
 	{"BZh", Looks{"bzip2", "unpack it first: what it holds may be understood"}},
 	{"\x28\xb5\x2f\xfd", Looks{"zstd", "unpack it first: what it holds may be understood"}},
@@ -41,12 +42,6 @@ func looksOf(begin []byte) Looks {
 		if bytes.HasPrefix(begin, []byte(m.begin)) {
 			return m.Looks
 		}
-	}
-	if bytes.HasPrefix(begin, []byte("PK\x03\x04")) {
-		if bytes.Contains(begin, []byte("xl/")) || bytes.Contains(begin, []byte("[Content_Types].xml")) {
-			return Looks{"Excel workbook", "export the same records through Graph, as JSON"}
-		}
-		return Looks{"zip archive", "unpack it first: what it holds may be understood"}
 	}
 	text := strings.TrimSpace(strings.TrimPrefix(string(begin), "\xef\xbb\xbf"))
 	for i := 0; i < utf8.UTFMax && len(text) > 0 && !utf8.ValidString(text); i++ {

@@ -4,10 +4,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed/packedtest"
 )
 
 // A file none of whose records has a known name is named; a kind that is only not taken in is not.
 func TestAFileThatIsNotUnderstoodIsNamed(t *testing.T) {
+	office := func(part string) string {
+		return packedtest.Zip(t, packedtest.Entry{Name: "[Content_Types].xml", Text: "<x/>"},
+			packedtest.Entry{Name: part, Text: "<x/>"})
+	}
 	for name, c := range map[string]struct {
 		content, looks string
 	}{
@@ -15,8 +21,9 @@ func TestAFileThatIsNotUnderstoodIsNamed(t *testing.T) {
 		"CSV of Excel":     {"sep=;\nDevice ID;Name\n1;a\n", "CSV"},
 		"CSV in UTF-16":    {toUTF16("Device ID\tName\n1\ta\n", "\xff\xfe", false), "CSV"},
 		"quoted CSV":       {"\"Device ID\",\"Name\"\n\"1\",\"a\"\n", "CSV"},
-		"a zip archive":    {"PK\x03\x04\x14\x00abc.txt", "zip archive"},
-		"a workbook":       {"PK\x03\x04\x14\x00xl/workbook.xml", "Excel workbook"},
+		"a workbook":       {office("xl/workbook.xml"), "Excel workbook"},
+		"a letter":         {office("word/document.xml"), "Office document"},
+		"other Avro":       {packedtest.Avro(t, `"string"`, "null", 1, "a"), "Avro"},
 		"XML":              {"<?xml version=\"1.0\"?><a/>", "XML"},
 		"a sign-in page":   {"<!DOCTYPE html><html></html>", "HTML page"},
 		"UTF-32":           {"\xff\xfe\x00\x00{\x00\x00\x00", "text in UTF-32"},

@@ -1,11 +1,16 @@
 package source
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed/packedtest"
 )
 
 // collected is a visitor that notes which records it was given, by their own number.
@@ -212,9 +217,11 @@ func TestEveryRecordIsFoundHoweverItIsHeld(t *testing.T) {
 		}
 		file := strings.Join(values, "\n") + []string{"", "\n", "\r\n\n"}[c.pick("end", 3)]
 		for _, encoded := range []string{file, "\xef\xbb\xbf" + file, toUTF16("\ufeff"+file, "", false),
-			toUTF16(file, "", true)} {
+			toUTF16(file, "", true), "packed"} {
 			got := &collected{intact: map[int]int{}, t: t}
-			if err := testRecogniser.scan(strings.NewReader(encoded), got); err != nil {
+			if encoded == "packed" {
+				walkPacked(t, pack(t, file), got)
+			} else if err := testRecogniser.scan(strings.NewReader(encoded), got); err != nil {
 				t.Fatal(err)
 			}
 			for n := 1; n <= c.intact; n++ {
@@ -229,6 +236,42 @@ func TestEveryRecordIsFoundHoweverItIsHeld(t *testing.T) {
 		}
 	})
 }
+
+// pack packs a text in a way that is drawn, in up to three layers.
+func pack(t *rapid.T, text string) string {
+	if rapid.IntRange(0, 3).Draw(t, "encoding") == 0 {
+		text = toUTF16("\ufeff"+text, "", rapid.Bool().Draw(t, "big end first"))
+	}
+	for range rapid.IntRange(1, 3).Draw(t, "layers") {
+		switch rapid.IntRange(0, 2).Draw(t, "packing") {
+		case 0:
+			at := rapid.IntRange(0, len(text)).Draw(t, "a member ends")
+			text = packedtest.Gzip(t, text[:at], text[at:])
+		case 1:
+			text = packedtest.Zip(t, packedtest.Entry{Name: "a/b.json", Text: text})
+		case 2:
+			text = packedtest.Zip(t, packedtest.Entry{Name: "b", Text: text, Stored: true},
+				packedtest.Entry{Name: "a/"})
+		}
+	}
+	return text
+}
+
+// walkPacked walks over one file and gives what its texts hold to a visitor.
+func walkPacked(t *rapid.T, content string, to visitor) {
+	f := &packedTexts{unpacking: &unpacking{walk: &walk{forms: testRecogniser, ctx: context.Background()}}, to: to}
+	in := packed.File{Reader: strings.NewReader(content), Size: int64(len(content)), At: strings.NewReader(content)}
+	if err := packed.Unpack(in, f); err != nil {
+		t.Fatal(err)
+	}
+}
+
+type packedTexts struct {
+	*unpacking
+	to visitor
+}
+
+func (f *packedTexts) Text(_ packed.Place, r io.Reader) error { return f.forms.scan(r, f.to) }
 
 // A row whose quotes or brackets are broken costs itself, and not its neighbours.
 func TestARowCutAnywhereCostsItself(t *testing.T) {

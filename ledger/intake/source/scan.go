@@ -112,7 +112,8 @@ func (s *scanner) look() sight {
 		text := s.buf[s.r:s.w]
 		n, err := s.seen.Scan(text)
 		switch {
-		case err == nil && n == len(text) && !endsItself(text[n-1]) && s.more(): // a number may go on
+		case err == nil && n == len(text) && !endsItself(text[n-1]) && n <= maxRecordBytes &&
+			len(s.ahead(min(2*n, maxRecordBytes)+1)) > n: // a number may go on
 		case err == nil && n <= maxRecordBytes && (endsItself(text[n-1]) || n == len(text) || endsWord(text[n])):
 			s.saw = sight{valid: true, text: s.buf[s.r : s.r+n]}
 			return s.saw
@@ -148,11 +149,16 @@ func (r *Recogniser) scan(src io.Reader, to visitor) error {
 	if err != nil {
 		return err
 	}
+	return r.scanText(w, new(int), to)
+}
+
+// scanText reads a text, before which so many records stand.
+func (r *Recogniser) scanText(w *window, number *int, to visitor) error {
 	if w.startsWith("\xef\xbb\xbf") {
 		w.r += 3
 	}
 	b, ok := w.skipSpace()
-	s := &scanner{window: w, forms: r, to: to, number: new(int), seen: &record.Scanner{}}
+	s := &scanner{window: w, forms: r, to: to, number: number, seen: &record.Scanner{}}
 	switch {
 	case !ok, b == '{', b == '[', b == ',' && w.beginsAfterCommas(), b == '"' && s.textHolds():
 		return s.all()

@@ -3,13 +3,13 @@ package source
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
-	"path"
 	"slices"
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/packed"
 )
 
 // Position is where a walk over files is.
@@ -37,16 +37,16 @@ type receiver interface {
 
 // Read reads all files, each once, and gives to what they hold. What is wrong with one file stops
 // nothing. The error is ctx's cause, or the receiver's.
-func (r *Recogniser) Read(ctx context.Context, l *Listing, to receiver) error {
-	w := &walk{forms: r, ctx: ctx, src: l.src, to: to, total: l.total, pages: map[string]*pages{}}
-	for _, f := range l.files {
+func (r *Recogniser) Read(ctx context.Context, l *folders.Listing, to receiver) error {
+	w := newWalk(ctx, r, l, to)
+	for _, f := range l.Found {
 		if err := context.Cause(ctx); err != nil {
 			return err
 		}
 		if err := w.file(f); err != nil {
 			return err
 		}
-		w.done += f.size
+		w.done += f.Size
 	}
 	return w.missing()
 }
@@ -55,71 +55,62 @@ func (r *Recogniser) Read(ctx context.Context, l *Listing, to receiver) error {
 type walk struct {
 	forms *Recogniser
 	ctx   context.Context
-	src   Files
+	src   *folders.Listing
 	to    receiver
 
-	total, done int64             // bytes of all files, and of those that were read
-	pages       map[string]*pages // by folder and collection
+	done  int64             // bytes of the files that were read
+	pages map[string]*pages // by folder and collection
+}
+
+func newWalk(ctx context.Context, r *Recogniser, l *folders.Listing, to receiver) *walk {
+	return &walk{forms: r, ctx: ctx, src: l, to: to, pages: map[string]*pages{}}
 }
 
 // file reads a file.
-func (w *walk) file(f foundPath) error {
-	one := &walkedFile{walk: w, found: f}
-	if f.fault != "" {
-		return one.broken(Flaw{Reason: f.fault})
-	}
-	src, err := w.src.open(f.path)
-	var none errNoFile
-	switch {
-	case errors.As(err, &none):
-		return one.broken(Flaw{Reason: none.Error()})
-	case err != nil:
-		return one.broken(Flaw{Reason: "cannot be opened: " + reasonOf(err)})
-	}
-	defer src.Close()
-	one.src = &countingReader{Reader: src}
-	err = w.forms.scan(one.src, one)
-	switch stopped := context.Cause(w.ctx); {
-	case one.err != nil:
-		return one.err
-	case stopped != nil:
-		return stopped
-	case err != nil:
-		return one.broken(Flaw{Reason: "cannot be read to its end: " + reasonOf(err)})
-	case !one.known && one.unnamed > 0:
-		return w.to.Unknown(one.position(), w.forms.nameless(one.names))
-	}
-	return nil
+func (w *walk) file(f folders.Found) error {
+	return w.unpack(f, &unpacking{walk: w, found: f})
 }
 
-// walkedFile is one file being read; it is the scan's visitor.
+// walkedFile is one text being read, or one file of messages; it is the scan's visitor.
 type walkedFile struct {
 	*walk
-	found foundPath
-	src   *countingReader // nil until it is open
-	err   error           // the receiver's
+	name     string
+	folder   string // of what stands beside it
+	modified time.Time
+	src      *folders.File // that it is in; nil until that is open
+	err      error         // the receiver's
 
 	known   bool     // a record of a known name was found
 	unnamed int      // records of none
 	names   []string // how the first of those begins
+	looks   *Looks   // what the first message is that is no JSON
 }
 
-// countingReader tells how far a file is read.
-type countingReader struct {
-	io.Reader
-	n int64
-}
-
-func (c *countingReader) Read(p []byte) (int, error) {
-	n, err := c.Reader.Read(p)
-	c.n += int64(n)
-	return n, err
+// end tells how the reading ended, and of a file none of whose records has a known name. lines
+// were read of it, 0 where that is not known.
+func (f *walkedFile) end(err error, lines int) error {
+	var damage *packed.Damage
+	switch stopped := context.Cause(f.ctx); {
+	case f.err != nil:
+		return f.err
+	case stopped != nil:
+		return stopped
+	case errors.As(err, &damage):
+		return f.broken(Flaw{Line: lines, Reason: damage.Reason})
+	case err != nil:
+		return f.broken(Flaw{Line: lines, Reason: "cannot be read to its end: " + folders.ReasonOf(err)})
+	case !f.known && f.looks != nil:
+		return f.to.Unknown(f.position(), *f.looks)
+	case !f.known && f.unnamed > 0:
+		return f.to.Unknown(f.position(), f.forms.nameless(f.names))
+	}
+	return nil
 }
 
 func (f *walkedFile) position() Position {
-	at := Position{File: f.found.path, Modified: f.found.modified, Read: f.done, Total: f.total}
+	at := Position{File: f.name, Modified: f.modified, Read: f.done, Total: f.walk.src.Total}
 	if f.src != nil {
-		at.Read += f.src.n
+		at.Read += f.src.Done
 	}
 	return at
 }
@@ -171,7 +162,7 @@ type pages struct {
 const maxCollections = 10_000
 
 func (f *walkedFile) page(p page) error {
-	key := path.Dir(f.found.path) + "\x00" + p.collection
+	key := f.folder + "\x00" + p.collection
 	of := f.pages[key]
 	if of == nil {
 		if len(f.pages) == maxCollections {
@@ -185,7 +176,7 @@ func (f *walkedFile) page(p page) error {
 		return nil
 	}
 	of.more++
-	of.file, of.line = f.found.path, p.line
+	of.file, of.line = f.name, p.line
 	return nil
 }
 
@@ -197,7 +188,7 @@ const leftUnread = "the page names one after it (@odata.nextLink), and its folde
 func (w *walk) missing() error {
 	for _, key := range slices.Sorted(maps.Keys(w.pages)) {
 		if of := w.pages[key]; of.ends == 0 && of.more > 0 {
-			at := Position{File: of.file, Read: w.done, Total: w.total}
+			at := Position{File: of.file, Read: w.done, Total: w.src.Total}
 			if err := w.to.Notice(at, of.line, leftUnread); err != nil {
 				return err
 			}

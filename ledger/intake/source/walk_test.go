@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/source/folders"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -59,7 +60,7 @@ func (c *collector) has(what string) (n int) {
 }
 
 // collect reads files by these forms, those modified first first.
-func collect(t *testing.T, forms *Recogniser, files Files) *collector {
+func collect(t *testing.T, forms *Recogniser, files folders.Source) *collector {
 	t.Helper()
 	l, err := files.List(context.Background())
 	if err != nil {
@@ -73,15 +74,15 @@ func collect(t *testing.T, forms *Recogniser, files Files) *collector {
 	return c
 }
 
-func filesOf(content map[string]string) Files {
+func filesOf(content map[string]string) folders.Source {
 	fsys := fstest.MapFS{}
 	for name, c := range content {
 		fsys[name] = &fstest.MapFile{Data: []byte(c)}
 	}
-	return Files{Paths: []string{"."}, FS: fsys}
+	return folders.Source{Paths: []string{"."}, FS: fsys}
 }
 
-func oneFile(content string) Files { return filesOf(map[string]string{"x": content}) }
+func oneFile(content string) folders.Source { return filesOf(map[string]string{"x": content}) }
 
 // quoted is a text as JSON.
 func quoted(text string) string { return string(schemas.JSON(text)) }
@@ -198,7 +199,7 @@ func TestAPageThatWasNotFollowedIsTold(t *testing.T) {
 // the total.
 func TestFilesAreReadInTheOrderOfTheirDates(t *testing.T) {
 	at := func(day int) time.Time { return time.Date(2026, 3, day, 0, 0, 0, 0, time.UTC) }
-	c := collect(t, testRecogniser, Files{Paths: []string{"z", "a"}, FS: fstest.MapFS{
+	c := collect(t, testRecogniser, folders.Source{Paths: []string{"z", "a"}, FS: fstest.MapFS{
 		"a/1": {Data: []byte(`{"category":"Devices","properties":{}}`), ModTime: at(3)},
 		"a/2": {Data: []byte("not JSON"), ModTime: at(1)}, "z/1": {Data: []byte(`{`), ModTime: at(2)},
 		"z/0": {Data: []byte(`{"a":1}`), ModTime: at(2)}}})
@@ -226,7 +227,7 @@ func (s stopping) Record(Position, Item) error { return s.err }
 // An error of the receiver ends the walk and is returned; one of a file is told, and the rest
 // read.
 func TestOnlyTheReceiverEndsAWalk(t *testing.T) {
-	files := Files{Paths: []string{"none", "x", "y"}, FS: failing{fstest.MapFS{"x": {Data: []byte(`{"id":`)},
+	files := folders.Source{Paths: []string{"none", "x", "y"}, FS: failing{fstest.MapFS{"x": {Data: []byte(`{"id":`)},
 		"y": {Data: []byte(`{"category":"Devices","properties":{}}`)}}}}
 	c := collect(t, testRecogniser, files)
 	if len(c.items) != 1 || len(c.flaws) != 2 ||

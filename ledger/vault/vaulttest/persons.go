@@ -30,7 +30,7 @@ func testTenantsOfVault(t *testing.T, f Factory) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.ID.Version() != 4 || got.Name != "Waterschap Zuid" || got.Policy != 1 ||
+	if got.ID.Version() != 4 || got.Name != "Waterschap Zuid" || got.Policy.Number != 1 ||
 		!slices.Equal(got.Sources, []string{"abcdef01-0000-4000-8000-000000000000"}) {
 		t.Errorf("added %+v", got)
 	}

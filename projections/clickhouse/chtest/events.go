@@ -90,6 +90,8 @@ func (l *Ledger) next() Event {
 		return l.device(t)
 	case k < 55:
 		return l.account(t)
+	case k < 60:
+		return l.remote(t)
 	case k < 80:
 		return l.action(t)
 	case k < 86:
@@ -158,6 +160,25 @@ func (l *Ledger) account(t uuid.UUID) Event {
 			continue
 		}
 		l.value(&d, a, nil)
+	}
+	return l.record(d)
+}
+
+// remote is of one of four remote actions that the tenant has, of two requests.
+func (l *Ledger) remote(t uuid.UUID) Event {
+	n := l.Rand.IntN(4)
+	id := func(what string, n int) uuid.UUID { return schemas.UUIDv8([]byte(fmt.Sprintf("%s %s %d", t, what, n))) }
+	d := l.draft("remoteaction.progressed.v1", t, schemas.NewStream("remoteaction", id("remote action", n)))
+	for _, a := range d.Type.Attributes() {
+		switch {
+		case a.ID == "remoteaction.group" && l.chance(50):
+			l.open(&d, a.ID, nil, id("request", n%2).String())
+		case a.ID == "remoteaction.requested-at" && l.chance(70):
+			l.open(&d, a.ID, nil, d.Recorded.UTC().Truncate(time.Second).Format(time.RFC3339))
+		case a.ID == "remoteaction.group", a.ID == "remoteaction.requested-at", !l.chance(40):
+		default:
+			l.value(&d, a, nil)
+		}
 	}
 	return l.record(d)
 }

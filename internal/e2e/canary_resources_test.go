@@ -1,0 +1,211 @@
+//go:build canary
+
+package e2e
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
+	"github.com/ledgerline/ledgerline/ledger/intake/resource"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// declared are the kinds that are declared as data: what they declare says what records to write.
+// Those whose things are a person's have records of their own.
+func declared() (out []resource.Declaration) {
+	for _, k := range kinds.All(schemas.Default()) {
+		if d, ok := resource.Of(k); ok && d.Whose == (resource.Whose{}) {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// excused are the attributes of declared kinds that no field reaches with a value of the source's
+// own choice, and why.
+func excused() map[string]string {
+	out := map[string]string{}
+	for _, d := range declared() {
+		for _, a := range schemas.Default().MustType(d.Restated).Attributes() {
+			if a.Type == "time" && a.Shape != nil {
+				out[a.ID] = "a time, which stands open"
+			}
+		}
+		for _, s := range d.Sources {
+			for _, w := range s.Withheld {
+				out[w.Attr] = "our own note that a secret was there"
+			}
+			for _, c := range s.Says {
+				out[c.Attr] = "our own word"
+			}
+		}
+	}
+	for _, d := range declared() {
+		for _, s := range d.Sources {
+			if s.Subtypes {
+				for _, m := range s.Table {
+					if m.Field == "@odata.type" {
+						delete(out, m.Attr) // a type that nobody lists is one of the source's choice
+					}
+				}
+			}
+		}
+	}
+	delete(out, "")
+	return out
+}
+
+// spread are what lists hold that a kind's own code spreads; any other holds ids.
+var spread = map[string]func(c string) any{
+	"role.permission": func(c string) any {
+		return []any{object{"resourceActions": []any{object{"allowedResourceActions": []any{c}}}}}
+	},
+}
+
+// resources writes, for each source of each declared kind, a record with a canary in every field.
+func (w *canaryWorld) resources(write func(name string, page object)) {
+	for _, d := range declared() {
+		for i := range d.Sources {
+			s := &d.Sources[i]
+			page := object{"value": []any{w.resource(d, s)}}
+			if s.Subtypes || s.Parent != "" {
+				page["@odata.context"] = w.contextOf(s)
+			}
+			write(fmt.Sprintf("resource-%s.json", s.Name), page)
+		}
+	}
+}
+
+// declaredTaken returns how many records resources writes, and how many secrets are in them.
+func declaredTaken() (records, secrets int) {
+	for _, d := range declared() {
+		for _, s := range d.Sources {
+			records, secrets = records+1, secrets+len(s.Withheld)
+		}
+	}
+	return records, secrets
+}
+
+// contextOf is that of a page of the source's records.
+func (w *canaryWorld) contextOf(s *resource.Source) string {
+	const base = "https://graph.microsoft.com/beta/$metadata#deviceManagement/"
+	if s.Parent == "" {
+		return base + s.Collection
+	}
+	for _, c := range append([]string{s.Collection}, s.Collections...) {
+		if of, in, nested := strings.Cut(c, "/"); nested && of != "deviceManagement" {
+			return base + of + "('" + w.guid(tenants, "").of(s.Parent) + "')/" + in
+		}
+	}
+	return base + s.Collection
+}
+
+func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) object {
+	out := object{"@odata.type": "#microsoft.graph." + s.ODataTypes[0]}
+	told := map[string]bool{}
+	take := func(to object, table []entity.Mapping) {
+		for _, m := range table {
+			if m.Attr == s.Parent { // its page tells it
+				to[m.Field] = w.guid(never, s.Name+" "+m.Field).text
+			} else if !told[m.Attr] {
+				to[m.Field] = w.field(d, s, m)
+				told[m.Attr] = true
+			}
+		}
+	}
+	take(out, s.Table)
+	for _, o := range s.Objects {
+		inner := object{"aNewField": w.word(never, s.Name+" unknown field of an object").text}
+		take(inner, o.Table)
+		out[o.Field] = inner
+	}
+	for i := range s.Lists {
+		w.entries(out, &s.Lists[i])
+	}
+	for _, f := range s.Withheld {
+		out[f.Field] = object{"value": w.word(never, s.Name+" secret "+f.Field).text}
+	}
+	for _, f := range s.Left {
+		out[f] = object{"value": w.word(never, s.Name+" left "+f).text}
+	}
+	out["aNewField"] = w.word(never, s.Name+" unknown field").text
+	return out
+}
+
+// field is a value of the attribute: what has a shape misses it, and so has to be sealed.
+func (w *canaryWorld) field(d resource.Declaration, s *resource.Source, m entity.Mapping) any {
+	a := schemas.Default().MustAttribute(m.Attr)
+	for _, p := range d.Persons {
+		if p.Attr == m.Attr {
+			switch p.By {
+			case resource.ByID:
+				return w.admin.id.of(a.ID)
+			default:
+				return w.admin.upn.of(a.ID) + canaryDomain
+			}
+		}
+	}
+	missed := func() string { return w.word(tenants, s.Name+" "+m.Field).of(a.ID) }
+	switch {
+	case m.Field == "@odata.type" && !s.Subtypes:
+		return "#microsoft.graph." + s.ODataTypes[0]
+	case m.Field == "@odata.type":
+		return "#microsoft.graph." + missed()
+	case a.Type == "time" && a.Shape != nil:
+		return "2026-01-02T03:04:05Z"
+	case a.Type == "time":
+		return w.moment(tenants, "").of(a.ID) + "Z"
+	case a.Shape != nil && a.Shape.Kind == "product":
+		return missed() + " of “home” & co"
+	case a.Form == "guid" || a.ID == d.Identity:
+		return w.guid(tenants, s.Name+" "+m.Field).of(a.ID)
+	}
+	return missed()
+}
+
+// entries writes a list of one entry, its members all canaries.
+func (w *canaryWorld) entries(out object, l *resource.List) {
+	word := func() string { return w.word(tenants, "").of(l.Attr) }
+	switch {
+	case l.Spread != nil && spread[l.Attr] != nil:
+		out[l.Field] = spread[l.Attr](word())
+		return
+	case l.Spread != nil:
+		out[l.Field] = []any{w.guid(tenants, "").of(l.Attr)}
+		return
+	case l.Members == nil:
+		out[l.Field] = []any{word()}
+		return
+	}
+	entry := out
+	if l.Field != "" {
+		entry = object{"aNewField": w.word(never, l.Attr+" unknown field of an entry").text}
+		out[l.Field] = []any{entry}
+	}
+	for _, m := range l.Members {
+		in, path := entry, strings.Split(strings.Replace(m.Field, "@odata.", "@odata-", 1), ".")
+		for _, p := range path[:len(path)-1] {
+			inner, ok := in[p].(object)
+			if !ok {
+				inner = object{}
+				in[p] = inner
+			}
+			in = inner
+		}
+		name := strings.Replace(path[len(path)-1], "@odata-", "@odata.", 1)
+		switch m.As {
+		case resource.ID, resource.GUID:
+			in[name] = w.guid(tenants, "").of(l.Attr)
+		case resource.Type:
+			in[name] = "#microsoft.graph." + word()
+		case resource.Time:
+			in[name] = w.moment(tenants, "").of(l.Attr) + "Z"
+		case resource.Words:
+			in[name] = []any{word()}
+		default:
+			in[name] = word()
+		}
+	}
+}
