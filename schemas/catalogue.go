@@ -54,8 +54,8 @@ type Catalogue struct {
 	upcasters map[string]Upcaster
 }
 
-// Default returns the catalogue compiled into the program, with its upcasters. It panics when those
-// are broken, which a test excludes.
+// Default returns the catalogue compiled into the program, with its upcasters. It panics when
+// those are broken, which a test excludes.
 var Default = sync.OnceValue(func() *Catalogue {
 	c := events(catalogue.Default())
 	if err := c.declareUpcasters(); err != nil {

@@ -2,9 +2,10 @@ package schemas
 
 import "fmt"
 
-// declareUpcasters declares how the default catalogue reads old versions. A type that grows another
-// has all that it has, under the same names, and more: an event of the old one is read as one of the
-// new, with its values as they are. The error names a type that grows what is no part of it.
+// declareUpcasters declares how the default catalogue reads old versions. A type that grows
+// another has all that it has, under the same names, and more: an event of the old one is read as
+// one of the new, with its values as they are. The error names a type that grows what is no part
+// of it.
 func (c *Catalogue) declareUpcasters() error {
 	for _, to := range c.Types() {
 		if to.Grows == "" {

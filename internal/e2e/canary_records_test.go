@@ -191,7 +191,8 @@ func (w *canaryWorld) detail(d object, ids keeper, user canaryPerson) {
 	}
 	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) + "Z" }
 	put(d, map[string]string{"exchangeAccessState": "device.exchange-access",
-		"exchangeAccessStateReason": "device.exchange-reason", "requireUserEnrollmentApproval": "device.approval-required",
+		"exchangeAccessStateReason":                   "device.exchange-reason",
+		"requireUserEnrollmentApproval":               "device.approval-required",
 		"enrollmentProfileName":                       "device.enrolment-profile",
 		"remoteAssistanceSessionErrorDetails":         "device.assistance-error",
 		"bootstrapTokenEscrowed":                      "device.bootstrap-token",
@@ -227,8 +228,9 @@ func (w *canaryWorld) detail(d object, ids keeper, user canaryPerson) {
 		"deviceGuardVirtualizationBasedSecurityHardwareRequirementState": "device.virtualization-hardware",
 		"deviceGuardLocalSystemAuthorityCredentialGuardState":            "device.credential-guard",
 		"deviceLicensingStatus":                                          "device.licensing-state",
-		"productName":                                                    "device.product-name", "cellularTechnology": "device.cellular-technology",
-		"isSharedDevice": "device.shared"})
+		"productName":                                                    "device.product-name",
+		"cellularTechnology":                                             "device.cellular-technology",
+		"isSharedDevice":                                                 "device.shared"})
 	h["esimIdentifier"] = w.digits(ids, "", 32).of("device.esim-id")
 	h["batterySerialNumber"] = word("device.battery-serial")
 	h["residentUsersCount"], h["batteryHealthPercentage"] = number("device.resident-users", 12),

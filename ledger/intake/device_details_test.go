@@ -15,8 +15,9 @@ func aDetailedDevice() map[string]any {
 		"lastSyncDateTime": toldAt.Format(time.RFC3339), "operatingSystem": "Windows",
 		"managedDeviceOwnerType": "company", "userId": guid(10, 1), "userPrincipalName": "anna@contoso.example",
 		"roleScopeTagIds": []any{"7", "0"}, "enrollmentProfileName": "Branch office", "exchangeAccessState": "blocked",
-		"exchangeAccessStateReason": "notCompliant", "remoteAssistanceSessionUrl": "https://x.example/?token=S3cretLink",
-		"bootstrapTokenEscrowed": true, "requireUserEnrollmentApproval": true,
+		"exchangeAccessStateReason":  "notCompliant",
+		"remoteAssistanceSessionUrl": "https://x.example/?token=S3cretLink",
+		"bootstrapTokenEscrowed":     true, "requireUserEnrollmentApproval": true,
 		"configurationManagerClientEnabledFeatures": map[string]any{"inventory": true, "officeApps": false},
 		"configurationManagerClientHealthState":     map[string]any{"state": "healthy", "errorCode": 0},
 		"configurationManagerClientInformation":     map[string]any{"clientIdentifier": "GUID:1", "isBlocked": false},
@@ -87,7 +88,8 @@ func TestDefaultsOfGraphAreNeverRecorded(t *testing.T) {
 	w := newWorld(t, true)
 	w.importToldAt(asLine(d))
 	for _, e := range w.events() {
-		if strings.HasPrefix(e.Type, "device.security-changed.") || strings.HasPrefix(e.Type, "device.setup-changed.") {
+		if strings.HasPrefix(e.Type, "device.security-changed.") ||
+			strings.HasPrefix(e.Type, "device.setup-changed.") {
 			t.Errorf("%s: %s", e.Type, e.Data)
 		}
 	}

@@ -50,8 +50,10 @@ func things() map[string]thing {
 		"encryptionReadinessState": "ready", "encryptionState": "encrypted", "advancedBitLockerStates": "success",
 		"encryptionPolicySettingState": "compliant", "policyDetails": []any{
 			map[string]any{"policyId": guid(60, 1), "policyName": "Disks"}}}
-	compliance := map[string]any{"DeviceId": guid(20, 1), "ComplianceState": "2", "ComplianceState_loc": "Not compliant",
-		"LastContact": toldAt.Format("2006-01-02T15:04:05.0000000"), "OwnerType": 1, "OwnerType_loc": "Company",
+	compliance := map[string]any{"DeviceId": guid(20, 1), "ComplianceState": "2",
+		"ComplianceState_loc": "Not compliant",
+		"LastContact":         toldAt.Format("2006-01-02T15:04:05.0000000"), "OwnerType": 1,
+		"OwnerType_loc":           "Company",
 		"DeviceHealthThreatLevel": nil, "DeviceHealthThreatLevel_loc": "High", "OS": "Windows", "OS_loc": "Windows",
 		"ManagementAgents": 514, "ManagementAgents_loc": "Not Available", "UserId": guid(10, 1)}
 	complianceRow := logAnalyticsRow("IntuneDeviceComplianceOrg", compliance)

@@ -219,7 +219,8 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	if err == nil && device.ID != uuid.Nil {
-		p.Meet(plan.Met{Device: device.ID, Stream: device.Stream, IDs: []string{f.device.IntuneID, f.device.DirectoryID}})
+		p.Meet(plan.Met{Device: device.ID, Stream: device.Stream,
+			IDs: []string{f.device.IntuneID, f.device.DirectoryID}})
 		if who == uuid.Nil && !erased && f.user.UPN == "" {
 			known, err := p.State(device.Stream)
 			if err != nil {

@@ -10,19 +10,19 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// What stands in objects and lists of a device beside its hardware: how it attests its health, what
-// Configuration Manager does, baselines, and who has data on a shared one.
+// What stands in objects and lists of a device beside its hardware: how it attests its health,
+// what Configuration Manager does, baselines, and who has data on a shared one.
 
-// defaults are the first values of enums. Graph answers with them where it has not looked: a phone's
-// Credential Guard is "running".
+// defaults are the first values of enums. Graph answers with them where it has not looked: a
+// phone's Credential Guard is "running".
 var defaults = map[string]string{
 	"device.virtualization-security": "running",
 	"device.credential-guard":        "running",
 	"device.virtualization-hardware": "meetHardwareRequirements",
 }
 
-// looked reports whether Graph has looked at the hardware's guards: it tells of the TPM beside them,
-// or one of them is no default.
+// looked reports whether Graph has looked at the hardware's guards: it tells of the TPM beside
+// them, or one of them is no default.
 func looked(hardware *record.Members) bool {
 	if hardware.Known("tpmSpecificationVersion") != "" {
 		return true
@@ -69,8 +69,8 @@ func (p *parser) details(m, hardware *record.Members, reader *record.Shapes) err
 // maxJoined is how many texts of a list are kept as one value.
 const maxJoined = 64
 
-// joined tells a list of texts as one value, whatever their order. An empty one says nothing: Graph
-// answers so where it has not looked.
+// joined tells a list of texts as one value, whatever their order. An empty one says nothing:
+// Graph answers so where it has not looked.
 func (p *parser) joined(a *schemas.Attribute, texts []string) {
 	var out []string
 	for _, text := range texts {
@@ -126,7 +126,8 @@ type baseline struct {
 // maxDetail is the longest that an entry's text may be, in bytes.
 const maxDetail = 4 << 10
 
-// baselines reads the security baselines that were assigned to the device, and how it stands by them.
+// baselines reads the security baselines that were assigned to the device, and how it stands by
+// them.
 func (p *parser) baselines(m *record.Members, reader *record.Shapes) error {
 	l := entity.List{Attr: p.kind.baseline, Complete: true}
 	for i, o := range reader.Objects(m.Get("securityBaselineStates"), "securityBaselineStates") {

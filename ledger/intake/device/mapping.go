@@ -146,15 +146,15 @@ var (
 
 // Of a managedDevice nothing is kept of these, by decision.
 var (
-	// What deviceRegistrationState, skuFamily and osVersion say, which these are known to contradict
-	// or tell by an undocumented code; what has records of its own; and who manages for whom, which
-	// is no matter of one device.
+	// What deviceRegistrationState, skuFamily and osVersion say, which these are known to
+	// contradict or tell by an undocumented code; what has records of its own; and who manages for
+	// whom, which is no matter of one device.
 	graphDeviceLeft = []string{"aadRegistered", "azureADRegistered", "specificationVersion", "skuNumber",
 		"managementFeatures", "deviceActionResults", "deviceCategory", "deviceCompliancePolicyStates",
 		"deviceConfigurationStates", "logCollectionRequests", "managedDeviceMobileAppConfigurationStates",
 		"users", "windowsProtectionState", "cloudPcRemoteActionResults", "chromeOSDeviceInfo"}
-	// The user's language; what the version, the edition and the chassis say; how full a battery was
-	// in passing; why Microsoft's licence servers did not answer.
+	// The user's language; what the version, the edition and the chassis say; how full a battery
+	// was in passing; why Microsoft's licence servers did not answer.
 	graphHardwareLeft = []string{"operatingSystemLanguage", "osBuildNumber", "operatingSystemProductType",
 		"batteryLevelPercentage", "deviceLicensingLastErrorCode", "deviceLicensingLastErrorDescription"}
 	// Measurements that an attestation rests on, and names of keys.
@@ -167,8 +167,8 @@ var (
 		"securedCorePC", "systemManagementMode", "virtualizationBasedSecurity"}
 )
 
-// encryptionState is a managedDeviceEncryptionState of Graph, whose id is the device's. What else it
-// tells of the device and its user, the device's own record tells; it may be older here.
+// encryptionState is a managedDeviceEncryptionState of Graph, whose id is the device's. What else
+// it tells of the device and its user, the device's own record tells; it may be older here.
 var encryptionState = []entity.Mapping{
 	{Field: "id", Attr: "device.intune-id", Unit: 1},
 	{Field: "encryptionReadinessState", Attr: "device.encryption-readiness", Unit: 1},

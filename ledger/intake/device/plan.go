@@ -67,9 +67,11 @@ func New(c *schemas.Catalogue) plan.Kind {
 		unlockCode: c.MustAttribute("device.unlock-code-withheld"), app: c.MustAttribute(attrApp),
 		loggedOn: c.MustAttribute(attrLoggedOn),
 
-		assistanceLink: c.MustAttribute("device.assistance-link-withheld"), wiredIP: c.MustAttribute("device.wired-ip"),
-		scopeTags: c.MustAttribute("device.scope-tags"), feature: c.MustAttribute("device.config-manager-feature"),
-		baseline: c.MustAttribute("device.baseline"), cached: c.MustAttribute("device.cached-user"),
+		assistanceLink: c.MustAttribute("device.assistance-link-withheld"),
+		wiredIP:        c.MustAttribute("device.wired-ip"),
+		scopeTags:      c.MustAttribute("device.scope-tags"),
+		feature:        c.MustAttribute("device.config-manager-feature"),
+		baseline:       c.MustAttribute("device.baseline"), cached: c.MustAttribute("device.cached-user"),
 		bitLocker: c.MustAttribute("device.bitlocker-state"), fileVault: c.MustAttribute("device.filevault-state"),
 		encryptionPolicy: c.MustAttribute("device.encryption-policy"),
 	}
