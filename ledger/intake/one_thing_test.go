@@ -47,6 +47,23 @@ func things() map[string]thing {
 			"ApplicationVersion": a["version"], "ApplicationPublisher": a["publisher"], "DeviceId": graph["id"],
 			"DeviceName": "LT-1", "UserName": "Anna", "Platform": "Windows"})
 	}
+	encryption := map[string]any{"@odata.type": "#microsoft.graph.managedDeviceEncryptionState", "id": guid(20, 1),
+		"encryptionReadinessState": "ready", "encryptionState": "encrypted", "advancedBitLockerStates": "success",
+		"encryptionPolicySettingState": "compliant", "policyDetails": []any{
+			map[string]any{"policyId": guid(60, 1), "policyName": "Disks"}}}
+	compliance := map[string]any{"DeviceId": guid(20, 1), "ComplianceState": "2",
+		"ComplianceState_loc": "Not compliant",
+		"LastContact":         toldAt.Format("2006-01-02T15:04:05.0000000"), "OwnerType": 1,
+		"OwnerType_loc":           "Company",
+		"DeviceHealthThreatLevel": nil, "DeviceHealthThreatLevel_loc": "High", "OS": "Windows", "OS_loc": "Windows",
+		"ManagementAgents": 514, "ManagementAgents_loc": "Not Available", "UserId": guid(10, 1)}
+	complianceRow := logAnalyticsRow("IntuneDeviceComplianceOrg", compliance)
+	alert := map[string]any{"OperationalLogCategory": "DeviceCompliance", "AlertType": "Managed Device Not Compliant",
+		"Description": "DefaultDeviceCompliancePolicy.RequireRemainContact||Expected recent contact",
+		"DeviceName":  "LT-1", "DeviceOperatingSystem": "Windows 10.0.26100.2894", "IntuneDeviceId": guid(20, 1),
+		"IntuneUserId": guid(10, 1), "UserName": "anna", "UPNSuffix": "contoso.example",
+		"UserDisplayName": "Anna de Vries"}
+	alertRow := logAnalyticsRow("IntuneOperationalLogs", alert)
 	event, log := anActionInBothForms()
 	logRow := logAnalyticsRow("IntuneAuditLogs", log)
 	return map[string]thing{
@@ -92,6 +109,22 @@ func things() map[string]thing {
 		"counts": {stream: "counts", forms: inGraphsForms("deviceManagement/managedDeviceOverview", object{
 			"@odata.type": "#microsoft.graph.managedDeviceOverview", "id": guid(70, 1), "enrolledDeviceCount": 3,
 			"mdmEnrolledCount": 2, "deviceOperatingSystemSummary": object{"iosCount": 2, "windowsCount": 1}})},
+		"the encryption of a device": {stream: "device", forms: map[string]string{
+			"Graph": asLine(encryption), "Graph, a page": `{"value":[` + asLine(encryption) + `],"@odata.count":1}`,
+			"SDK": asLine([]any{pascal(encryption, false)}), "SDK, Windows": asLine([]any{pascal(encryption, true)}),
+		}},
+		"the compliance of a device": {stream: "device", forms: map[string]string{
+			"Azure Monitor":      asLine(inCategory("DeviceComplianceOrg", compliance)),
+			"Event Hubs":         `{"records":[` + asLine(inCategory("DeviceComplianceOrg", compliance)) + `]}`,
+			"Log Analytics":      asLine(complianceRow),
+			"Log Analytics, CSV": asTable(',', complianceRow),
+		}},
+		"an alert": {stream: "alert", before: asLine(graph), forms: map[string]string{
+			"Azure Monitor":      asLine(inCategory("OperationalLogs", alert)),
+			"Event Hubs":         `{"records":[` + asLine(inCategory("OperationalLogs", alert)) + `]}`,
+			"Log Analytics":      asLine(alertRow),
+			"Log Analytics, CSV": asTable(',', alertRow),
+		}},
 		"an action, as Graph tells it": {stream: "adminaction", forms: map[string]string{
 			"Graph": asLine(event), "SDK": asLine(pascal(event, false)), "SDK, Windows": asLine(pascal(event, true)),
 		}},
@@ -234,8 +267,9 @@ func inCategory(category string, properties map[string]any) map[string]any {
 // logAnalyticsRow is what Log Analytics makes of it.
 func logAnalyticsRow(table string, properties map[string]any) map[string]any {
 	row := map[string]any{"TimeGenerated": toldAt.Format(time.RFC3339Nano), "Type": table, "SourceSystem": "Azure"}
-	if table == "IntuneAuditLogs" {
-		row["Properties"], row["OperationName"] = asLine(properties), "wipe ManagedDevice"
+	if operation := map[string]string{"IntuneAuditLogs": "wipe ManagedDevice",
+		"IntuneOperationalLogs": ""}; len(operation[table]) > 0 || table == "IntuneOperationalLogs" {
+		row["Properties"], row["OperationName"] = asLine(properties), operation[table]
 		return row
 	}
 	maps.Copy(row, properties)

@@ -5,6 +5,7 @@ package kinds
 import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/alert"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
 	"github.com/ledgerline/ledgerline/ledger/intake/configuration"
 	"github.com/ledgerline/ledgerline/ledger/intake/connector"
@@ -27,6 +28,7 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		account.New(c),
 		remoteaction.New(c),
 		app.New(c),
+		alert.New(c),
 		role.New(c),
 		connector.New(c),
 		configuration.New(c),
