@@ -286,7 +286,8 @@ type Reader interface {
 	// viewings that began in the period; Requests by sequence.
 	AdminActions(ctx context.Context, tenant uuid.UUID, in Period, filter ActionFilter,
 		asOf AsOf) iter.Seq2[AdminAction, error]
-	// RemoteActions yields remote actions by when they were requested.
+	// RemoteActions yields remote actions by when they were requested. One of which that is not
+	// told as of was not requested then: it is not yielded.
 	RemoteActions(ctx context.Context, tenant uuid.UUID, f RemoteFilter, asOf AsOf) iter.Seq2[RemoteAction, error]
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,

@@ -249,7 +249,8 @@ func TestAnyChangeOfAnyTableIsFoundAndNamed(t *testing.T) {
 			case kind < 9:
 				what = "a part lost"
 				part := text1(t, db, fmt.Sprintf("SELECT name FROM system.parts WHERE database = currentDatabase() "+
-					"AND active AND table = '%s' ORDER BY cityHash64(name, %d) LIMIT 1", name, r.Uint64()))
+					"AND active AND rows > 0 AND table = '%s' ORDER BY cityHash64(name, %d) LIMIT 1",
+					name, r.Uint64())) // what a truncation leaves has none
 				exec("ALTER TABLE %s DROP PART '%s'", name, part)
 			default:
 				what = "all rows lost"

@@ -16,8 +16,8 @@ import (
 var told = []string{
 	// the request, and the report's id
 	"admin-actions", "device-inventory", "device-history", "remote-actions", "device-exposure", "refused-collection",
-	"requests", "data-access", "compliance-status", "leavers", "person-overview", "Voorbeeld B.V.", "incident",
-	"officer@example.test", "Europe/Paris", "UTC",
+	"requests", "data-access", "compliance-status", "leavers", "person-overview", "processing-record",
+	"Voorbeeld B.V.", "incident", "officer@example.test", "Europe/Paris", "UTC",
 	// values that are names, or that have no word
 	"anna@example.test", "fatima@example.test", "iPhone of Fatima", "Intune portal", "lost on the train",
 	`Wi-Fi "guests"`, "guest", "ssid", "psk", "hidden", "Apple", "iPhone", "MacBook Pro", "macOS", "iOS", "MAC-0042",

@@ -28,15 +28,16 @@ const remoteActions = `SELECT stream, min(ledger_seq) AS first_seq, argMin(event
 	argMaxIf(actor_upn, ledger_seq, actor_upn != '') AS last_actor_upn,
 	argMaxIf(actor_name, ledger_seq, actor_name != '') AS last_actor_name,
 	argMaxIf(approver, ledger_seq, approver != '') AS last_approver
-	FROM remote_action
-	WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}`
+	FROM remote_action WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
+	AND occurred_at <= {time:DateTime64(3, 'UTC')}`
 
-// RemoteActions returns the question for a page of so many remote actions, ordered by last_requested and
-// stream, behind the place {after:String}, {behind:String}, and sets its parameters but those.
+// RemoteActions returns the question for a page of so many remote actions that have a
+// last_requested, ordered by it and stream, behind the place {after:String}, {behind:String}, and
+// sets its parameters but those.
 func RemoteActions(p param.Set, f projections.RemoteFilter, limit int) (question string) {
 	p["limit"] = limit
 	question = remoteActions
-	having := " HAVING last_requested >= {from:String} AND last_requested < {to:String}"
+	having := " HAVING last_requested != '' AND last_requested >= {from:String} AND last_requested < {to:String}"
 	p["from"], p["to"] = "", "A" // behind every year
 	if !f.In.From.IsZero() {
 		p["from"] = inText(f.In.From)
