@@ -37,7 +37,7 @@ var mayName = map[string]map[string]string{
 	"deploy/embedded/kafka":     {"account": "of the broker, no kind"},
 	"internal/office":           {"device": "a report's filter"},
 	"ledger/intake/adminaction": {"device": "what a target's type may be called"},
-	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid",
+	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid; results",
 		"device": "an attribute's name"},
 	"ledger/intake/registration":   {"app": "an attribute of its own"},
 	"ledger/intake/status":         {"device": "an attribute of its own"},

@@ -3,6 +3,7 @@ package remoteaction
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -160,17 +161,16 @@ func (k *kind) auditLog(in plan.Parsing) ([]plan.Record, error) {
 		record.NamedText{Field: "properties.ActivityDate", Value: p.Text("ActivityDate")})
 }
 
-// refused reports whether an audit event's result says that the request was not taken.
-func refused(result string) bool {
-	switch strings.ToLower(blanks.Replace(result)) {
-	case "failure", "fail", "failed", "0", "timeout", "clienterror":
-		return true
+// refused reports whether an audit event's result says that the request was not taken, however it
+// is spelled: the catalogue knows the words.
+func (k *kind) refused(result json.RawMessage) bool {
+	said, _, err := record.Normalise(k.outcome, result, 1)
+	if err != nil || said == nil {
+		return false
 	}
-	return false
+	text, _ := record.AsText(said)
+	return slices.Contains([]string{"failure", "timeout", "client-error"}, text)
 }
-
-// blanks are what sources put between the words of a name, or not.
-var blanks = strings.NewReplacer(" ", "", "-", "", "_", "")
 
 // target is what an audit event names as a device.
 type target struct{ id, name string }
@@ -191,7 +191,7 @@ func (t *telling) audited(
 		return nil, err
 	}
 	t.state, t.observed = stateRequested, t.requested
-	if refused(record.Known(result)) {
+	if k.refused(result) {
 		t.state, t.completed = stateFailed, t.requested
 	} else {
 		delete(t.values, k.failure) // it was accepted

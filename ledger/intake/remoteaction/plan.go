@@ -31,6 +31,7 @@ type kind struct {
 	deviceName, userUPN, failure        *schemas.Attribute
 	errorCode, withheld                 *schemas.Attribute
 	actorID, actorUPN, actorName        *schemas.Attribute
+	outcome                             *schemas.Attribute // of an audit event, as its own kind reads it
 }
 
 var (
@@ -46,7 +47,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		action: a("action"), state: a("state"), requestedAt: a("requested-at"), completedAt: a("completed-at"),
 		group: a("group"), form: a("form"), device: a("device"), deviceName: a("device-name"), userUPN: a("user-upn"),
 		failure: a("failure"), errorCode: a("error-code"), withheld: a("withheld"), actorID: a("actor-id"),
-		actorUPN: a("actor-upn"), actorName: a("actor-name")}
+		actorUPN: a("actor-upn"), actorName: a("actor-name"), outcome: c.MustAttribute("action.result")}
 }
 
 func (k *kind) Stream() string { return k.requestedType.Kind() }
