@@ -25,7 +25,8 @@ const (
 // Kinds lists the kinds of streams that have a topic of their own. Kinds are open, and whoever may
 // append can make up any number of them, so an unknown one makes no topic.
 var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
-	"request", "access", "refusal", "diagnostic", "support", "ledger", "role", "connector"}
+	"request", "access", "refusal", "diagnostic", "support", "ledger", "role", "connector",
+	"configuration", "counts", "registration", "status", "terms"}
 
 var knownTopics = func() map[string]string {
 	m := make(map[string]string, len(Kinds))

@@ -54,8 +54,15 @@ type Catalogue struct {
 	upcasters map[string]Upcaster
 }
 
-// Default returns the catalogue compiled into the program.
-var Default = sync.OnceValue(func() *Catalogue { return events(catalogue.Default()) })
+// Default returns the catalogue compiled into the program, with its upcasters. It panics when
+// those are broken, which a test excludes.
+var Default = sync.OnceValue(func() *Catalogue {
+	c := events(catalogue.Default())
+	if err := c.declareUpcasters(); err != nil {
+		panic(err)
+	}
+	return c
+})
 
 // Load reads attributes/*.yaml and types/*.yaml. The error joins every fault found and names file
 // and entry.

@@ -27,7 +27,7 @@ func TestTheExitCodeOfAnImport(t *testing.T) {
 		adds  bool
 	}{
 		"understood":       {[]string{action(own), graph}, nil, cli.OK, "", true},
-		"a kind not taken": {[]string{`{"category":"OperationalLogs","properties":{}}`}, nil, cli.OK, "", false},
+		"a kind not taken": {[]string{`{"category":"UpdateLogs","properties":{}}`}, nil, cli.OK, "", false},
 		"CSV": {[]string{"Device ID,Name\n1,x\n"}, nil, cli.Partial,
 			"in 1 file no record has a known name", false},
 		"another tenant's": {[]string{action(other), graph}, nil, cli.Partial, "tenant set", false},

@@ -177,6 +177,111 @@ func (w *canaryWorld) miss(d object, k keeper) {
 		" & co"
 }
 
+// detail gives a device a canary in each attribute of its security and set-up: what has a shape
+// misses it.
+func (w *canaryWorld) detail(d object, ids keeper, user canaryPerson) {
+	put := func(o object, fields map[string]string) object {
+		for field, attribute := range inOrder(fields) {
+			o[field] = w.word(ids, "").of(attribute) + " of “home” & co"
+		}
+		return o
+	}
+	number := func(attribute string, n int) json.Number {
+		return json.Number("-" + w.digits(ids, "missed shape of "+attribute, n).of(attribute))
+	}
+	moment := func(attribute string) string { return w.moment(ids, "").of(attribute) + "Z" }
+	put(d, map[string]string{"exchangeAccessState": "device.exchange-access",
+		"exchangeAccessStateReason":                   "device.exchange-reason",
+		"requireUserEnrollmentApproval":               "device.approval-required",
+		"enrollmentProfileName":                       "device.enrolment-profile",
+		"remoteAssistanceSessionErrorDetails":         "device.assistance-error",
+		"bootstrapTokenEscrowed":                      "device.bootstrap-token",
+		"deviceFirmwareConfigurationInterfaceManaged": "device.firmware-managed"})
+	d["exchangeLastSuccessfulSyncDateTime"] = moment("device.exchange-sync")
+	d["easActivationDateTime"] = moment("device.eas-activated-at")
+	d["preferMdmOverGroupPolicyAppliedDateTime"] = moment("device.mdm-over-policy-at")
+	d["roleScopeTagIds"] = []any{w.word(ids, "").of("device.scope-tags")}
+	d["remoteAssistanceSessionUrl"] = "https://assist.example/?token=" + w.word(never, "token of a session").text
+	word := func(attribute string) string { return w.word(ids, "").of(attribute) }
+	d["securityBaselineStates"] = []any{object{"securityBaselineTemplateId": word("device.baseline"),
+		"displayName": word("device.baseline"), "state": word("device.baseline")}}
+	d["deviceHealthAttestationState"] = put(object{"issuedDateTime": moment("device.attested-at"),
+		"pcr0": w.word(never, "measurement").text}, map[string]string{
+		"deviceHealthAttestationStatus": "device.attestation-status", "secureBoot": "device.attested-secure-boot",
+		"bitLockerStatus": "device.attested-bitlocker", "codeIntegrity": "device.attested-code-integrity",
+		"bootDebugging":                  "device.attested-boot-debugging",
+		"operatingSystemKernelDebugging": "device.attested-kernel-debugging",
+		"testSigning":                    "device.attested-test-signing", "safeMode": "device.attested-safe-mode",
+		"windowsPE":                              "device.attested-windows-pe",
+		"earlyLaunchAntiMalwareDriverProtection": "device.attested-early-launch",
+		"virtualSecureMode":                      "device.attested-virtual-secure-mode",
+		"dataExcutionPolicy":                     "device.attested-execution-prevention"})
+	d["configurationManagerClientHealthState"] = put(object{"errorCode": number("device.config-manager-error", 17),
+		"lastSyncDateTime": moment("device.config-manager-contact")},
+		map[string]string{"state": "device.config-manager-state"})
+	d["configurationManagerClientInformation"] = object{"clientIdentifier": word("device.config-manager-id"),
+		"clientVersion": word("device.config-manager-version"), "isBlocked": word("device.config-manager-blocked")}
+	h := put(d["hardwareInformation"].(object), map[string]string{
+		"tpmSpecificationVersion": "device.tpm-specification", "tpmVersion": "device.tpm-version",
+		"tpmManufacturer": "device.tpm-manufacturer", "systemManagementBIOSVersion": "device.bios-version",
+		"deviceGuardVirtualizationBasedSecurityState":                    "device.virtualization-security",
+		"deviceGuardVirtualizationBasedSecurityHardwareRequirementState": "device.virtualization-hardware",
+		"deviceGuardLocalSystemAuthorityCredentialGuardState":            "device.credential-guard",
+		"deviceLicensingStatus":                                          "device.licensing-state",
+		"productName":                                                    "device.product-name",
+		"cellularTechnology":                                             "device.cellular-technology",
+		"isSharedDevice":                                                 "device.shared"})
+	h["esimIdentifier"] = w.digits(ids, "", 32).of("device.esim-id")
+	h["batterySerialNumber"] = word("device.battery-serial")
+	h["residentUsersCount"], h["batteryHealthPercentage"] = number("device.resident-users", 12),
+		number("device.battery-health", 12)
+	h["batteryChargeCycles"] = number("device.battery-cycles", 12)
+	h["wiredIPv4Addresses"] = []any{"2001:db8:" + w.ip(user.in, "").of("device.wired-ip")}
+	h["sharedDeviceCachedUsers"] = []any{object{"userPrincipalName": w.word(chris, "").of("device.cached-user") +
+		canaryDomain}}
+}
+
+// encryption is the state of a device's encryption, with a canary in every attribute.
+func (w *canaryWorld) encryption(id string, ids keeper) object {
+	word := func(attribute string) string { return w.word(ids, "").of(attribute) }
+	return object{"@odata.type": "#microsoft.graph.managedDeviceEncryptionState", "id": id,
+		"userPrincipalName":        w.word(never, "user of an encryption state").text + canaryDomain,
+		"encryptionReadinessState": word("device.encryption-readiness"),
+		"encryptionState":          word("device.encryption-state"), "fileVaultStates": word("device.filevault-state"),
+		"encryptionPolicySettingState": word("device.encryption-policy-state"),
+		"advancedBitLockerStates":      word("device.bitlocker-state"),
+		"policyDetails": []any{object{"policyId": word("device.encryption-policy"),
+			"policyName": word("device.encryption-policy") + " of Anna"}}}
+}
+
+// complianceOrg is the state of a device as reports on compliance tell it.
+func (w *canaryWorld) complianceOrg(id string, ids keeper, at time.Time) object {
+	return object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "DeviceComplianceOrg",
+		"operationName": "DeviceCompliance", "properties": object{"DeviceId": id,
+			"DeviceHealthThreatLevel": w.word(ids, "").of("device.threat-level"),
+			"BatchId":                 w.guid(never, "batch id of a report on compliance").text}}
+}
+
+// alert is a record of the operational logs with a canary in every attribute.
+func (w *canaryWorld) alert(device string, user canaryPerson, at time.Time) object {
+	word := func(attribute string) string { return w.word(user.in, "").of(attribute) }
+	ours := func(attribute string) string { return w.word(tenants, "missed shape of "+attribute).of(attribute) }
+	return object{"time": at.Format(time.RFC3339), "tenantId": w.tenantID.text, "category": "OperationalLogs",
+		"operationName": "Compliance", "resultType": ours("alert.result"), "properties": object{
+			"OperationalLogCategory": ours("alert.category"), "AlertType": ours("alert.kind"),
+			"AlertDisplayName": "Managed Device " + word("alert.title"),
+			"Description": w.word(user.in, "").of("alert.policy", "alert.description") + "." +
+				w.word(user.in, "").of("alert.setting", "alert.description") + "||of “home” & co",
+			"DeviceName": word("alert.device-name"), "DeviceOperatingSystem": word("alert.operating-system") + " 1." +
+				word("alert.os-version"), "EnrollmentType": word("alert.enrolment-type"),
+			"FailureCategory": word("alert.failure-category"), "FailureReason": word("alert.failure-reason") + " & co",
+			"IntuneDeviceId": device, "IntuneUserId": user.id.of("alert.user-id"),
+			"UserName": user.upn.of("alert.user-upn"), "UPNSuffix": strings.TrimPrefix(canaryDomain, "@"),
+			"UserDisplayName": user.name.of("alert.user-name") + " de Vries",
+			"MessageId":       w.guid(native, "message id of an alert").text,
+			"DeviceDnsDomain": w.word(never, "domain of an alert's device").text}}
+}
+
 // betray puts what the record tells of its person and device into places that
 // stand open by their shape.
 func (w *canaryWorld) betray(d object) {
@@ -437,6 +542,10 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 
 	odd := w.graphDevice(brams, w.bram, "company", first)
 	w.miss(odd, brams)
+	w.detail(odd, brams, w.bram)
+	write(w.day1, "encryption.json", page(w.encryption(odd["id"].(string), brams)))
+	write(w.day1, "compliance.ndjson", append(text(w.complianceOrg(odd["id"].(string), brams, first)), '\n'))
+	write(w.day1, "operational.ndjson", append(text(w.alert(odd["id"].(string), w.bram, first)), '\n'))
 
 	private := w.graphDevice(anna, w.anna, "personal", first)
 	w.personal = w.devices[len(w.devices)-1]

@@ -161,7 +161,7 @@ func Write(ctx context.Context, cfg Config, dir string, progress func(Progress))
 	s.Expected = f.Expected()
 	s.Expected.Read = read
 	s.Expected.Failed = s.Records[MalformedLine] + s.Records[ForeignRecord]
-	s.Expected.Unrecognised = s.Records[DeviceStats] + s.Records[Operational] + s.Records[ComplianceOrg]
+	s.Expected.Unrecognised = s.Records[DeviceStats]
 	return s, nil
 }
 

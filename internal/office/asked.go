@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/intake"
 	"github.com/ledgerline/ledgerline/ledger/policy"
+	"github.com/ledgerline/ledgerline/ledger/tenant"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -276,7 +277,7 @@ func (a AskedSources) Check() (all bool, ids []string, err error) {
 		return false, nil, &Problem{Field: FieldSources, Code: ErrMissing}
 	}
 	all, ids = a.split()
-	if vault.CheckSources(all, ids) != nil {
+	if tenant.CheckSources(all, ids) != nil {
 		return all, ids, &Problem{Field: FieldSources, Code: ErrUnfit}
 	}
 	return all, ids, nil

@@ -713,7 +713,8 @@ func TestAPolicyIsChangedInTheLedgerFirst(t *testing.T) {
 		t.Errorf("what is never collected was refused by a policy: %v", err)
 	}
 	nobody := access.Principal{Login: "x@contoso.example"}
-	if _, err := b.custody.SetTenantPolicy(b.ctx, nobody, b.tenant.ID, refusing()); err == nil || len(versions()) != 2 {
+	_, err := b.custody.SetTenantPolicy(b.ctx, nobody, b.tenant.ID, refusing())
+	if err == nil || len(versions()) != 2 {
 		t.Error("somebody without the role changed the policy")
 	}
 }

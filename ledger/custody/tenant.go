@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/access"
 	"github.com/ledgerline/ledgerline/ledger"
+	declare "github.com/ledgerline/ledgerline/ledger/tenant"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -85,11 +86,11 @@ func (c *Custody) SetTenantSources(
 	if err := p.Can(access.ChangeTenant, tenant); err != nil {
 		return fail(err)
 	}
-	if err := vault.CheckSources(all, sources); err != nil {
+	if err := declare.CheckSources(all, sources); err != nil {
 		return fail(err)
 	}
 	if err := c.changeTenant(ctx, tenant, "tenant.sources-changed.v1", func(d *schemas.Draft) {
-		c.set(d, "tenant.source", declared(all, vault.DistinctSources(sources)), tenantOwner)
+		c.set(d, "tenant.source", declared(all, declare.DistinctSources(sources)), tenantOwner)
 	}); err != nil {
 		return fail(err)
 	}

@@ -54,7 +54,9 @@ type Terms struct {
 	// Drop tells, all is removed.
 	Restate     bool
 	Apart, Drop func(*schemas.Attribute) bool
-	// Unlimited lifts the limit of a UTC day. Tests ask what holds without it.
+	// Apart from changes, an event of its own confirms a value after so many UTC days; 0: one.
+	ConfirmDays int
+	// Unlimited lifts the limits of UTC days. Tests ask what holds without it.
 	Unlimited bool
 }
 
@@ -65,7 +67,7 @@ func (t Terms) tells(of func(*schemas.Attribute) bool, a *schemas.Attribute) boo
 // Diff compares a snapshot with the state.
 func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 	d := Difference{silent: map[*schemas.Attribute]bool{}}
-	v := volatiles{day: snap.Day(), free: true, unlimited: t.Unlimited}
+	v := volatiles{day: snap.Day(), free: true, unlimited: t.Unlimited, rests: max(t.ConfirmDays-1, 0)}
 	if len(s.values) == 0 {
 		d.deltas = make([]Delta, 0, len(snap.Values))
 	}
@@ -88,8 +90,8 @@ func (s *State) Diff(snap *Snapshot, lists []ResolvedList, t Terms) Difference {
 		case fleeting:
 			v.deltas = append(v.deltas, told)
 		case confirmed:
-			// An event of its own confirms a value once a UTC day at most.
-			d.confirms = d.confirms || snap.Newer(have.Moment) && v.due(have.Moment)
+			// An event of its own confirms a value once a UTC day at most, or less often.
+			d.confirms = d.confirms || snap.Newer(have.Moment) && v.confirms(have.Moment)
 		case late:
 			d.Late = true
 			d.Moments = d.Moments || snap.Same(have.Moment)
@@ -155,9 +157,15 @@ type volatiles struct {
 	deltas    []Delta
 	free      bool // none of them was observed on that day or later
 	unlimited bool
+	rests     int // days beyond one for which nothing is confirmed
 }
 
 func (v *volatiles) seen(at Moment) { v.free = v.free && v.due(at) }
+
+// confirms reports whether what was told at that moment is due to be confirmed.
+func (v *volatiles) confirms(at Moment) bool {
+	return v.unlimited || v.day.After(at.Day().AddDate(0, 0, v.rests))
+}
 
 // due reports whether the snapshot is of a later day than at.
 func (v *volatiles) due(at Moment) bool { return v.unlimited || v.day.After(at.Day()) }
@@ -180,7 +188,7 @@ func (s *State) diffLists(snap *Snapshot, lists []ResolvedList, d *Difference, v
 			d.deltas = append(d.deltas, changed...)
 		case len(changed) == 0:
 			d.confirms = d.confirms || l.Complete && snap.Observed.After(have.observed) &&
-				v.due(Moment{Observed: have.observed})
+				v.confirms(Moment{Observed: have.observed})
 		case !snap.Observed.After(have.observed):
 			more, rest := s.further(l, changed, snap.Observed.Equal(have.observed))
 			d.deltas = append(d.deltas, more...)

@@ -52,7 +52,7 @@ type List struct {
 type Item struct {
 	Key    string // native, the element's identity
 	Value  json.RawMessage
-	Person string // object id of the person it is about, where it is about one
+	Person string // object id or UPN of the person it is about, where it is about one
 }
 
 // Put adds an entry. Of one that is told twice the same stays, whatever order they come in: the

@@ -356,7 +356,11 @@ func tellsOf(s *Snapshot, st *State) *entityTells {
 	}
 	for _, l := range s.Lists {
 		for _, item := range l.Items {
-			t.persons.id(item.Person)
+			if strings.Contains(item.Person, "@") {
+				t.persons.address(item.Person)
+			} else {
+				t.persons.id(item.Person)
+			}
 		}
 	}
 	if st != nil {

@@ -243,9 +243,9 @@ func pascal(v any, dates bool) any {
 // kind is only not taken in is not.
 func TestAFileThatIsNotUnderstoodIsToldInTheSummary(t *testing.T) {
 	for content, looks := range map[string]string{
-		"Device ID,Name\n1,a\n":                          "CSV",
-		`[{"surprise":1}]`:                               "JSON whose records have no known name",
-		`{"category":"OperationalLogs","properties":{}}`: "",
+		"Device ID,Name\n1,a\n":                     "CSV",
+		`[{"surprise":1}]`:                          "JSON whose records have no known name",
+		`{"category":"UpdateLogs","properties":{}}`: "",
 	} {
 		w := newWorld(t, false)
 		s := w.importFiles(map[string]string{"x": content})

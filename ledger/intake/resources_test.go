@@ -29,6 +29,10 @@ var spreads = map[string]func(v int) any{
 	},
 	"role.member": someIDs, "role.scope-member": someIDs, "role.resource-scope": someIDs, "role.scope-tag": someIDs,
 	"connector.target-group": someIDs,
+	"configuration.scheduled-action": func(v int) any {
+		return []any{object{"ruleName": word("rule", v), "scheduledActionConfigurations": []any{object{
+			"id": guid(73, 2*v), "actionType": word("action", v), "gracePeriodHours": 20 + v}}}}
+	},
 }
 
 func someIDs(v int) any { return []any{guid(73, 2*v), guid(73, 2*v+1)} }
@@ -148,10 +152,27 @@ func (r recorder) record(n, v int) object {
 	for i := range r.s.Lists {
 		r.list(out, &r.s.Lists[i], v)
 	}
+	if rest := r.s.Rest(); rest != nil {
+		out["settingA"] = word("setting", v)
+		for _, name := range append(rest.Whole, "settingB") {
+			if out[name] == nil {
+				out[name] = []any{object{"settingDefinitionId": "device_vendor_msft_a", "on": v%2 == 0,
+					"value": word(name+"value", v)}}
+			}
+		}
+		for _, name := range slices.Concat(r.s.Members...) { // of settings
+			if out[name] == nil {
+				out[name] = v%2 == 0
+			}
+		}
+	}
 	if r.s.Parent != "" {
 		collection, parent := r.s.Collection, r.thing(n)
 		if r.s.Parent != r.d.Identity {
-			collection, parent = r.s.Collections[0], guid(78, v+1)
+			parent = guid(78, v+1)
+			if len(r.s.Collections) > 0 {
+				collection = r.s.Collections[0]
+			}
 		}
 		of, in, _ := strings.Cut(collection, "/")
 		out["@odata.context"] = graphBase + "deviceManagement/" + of + "('" + parent + "')/" + in + "/$entity"
@@ -164,6 +185,7 @@ const graphBase = "https://graph.microsoft.com/beta/$metadata#"
 // list writes a list of two entries.
 func (r recorder) list(out object, l *resource.List, v int) {
 	switch {
+	case l.Rest != nil:
 	case l.Spread != nil && spreads[l.Attr] == nil:
 		r.t.Fatalf("spreads has no example of %s", l.Attr)
 	case l.Spread != nil:
@@ -446,10 +468,14 @@ func TestAResourceHidesWhatItHolds(t *testing.T) {
 		for _, f := range r.s.Left {
 			rec[f] = object{"type": "image/png", "value": secret}
 		}
-		rec["aNewField"] = secret
+		unknown := 0
+		if r.s.Rest() == nil { // else it is a setting
+			rec["aNewField"] = secret
+			unknown = 1
+		}
 		s := w.take(0, rec)
-		if s.Recorded != 1 || s.ValuesWithheld != len(r.s.Withheld) || s.UnknownFields["aNewField"] != 1 ||
-			len(s.UnknownFields) != 1 {
+		if s.Recorded != 1 || s.ValuesWithheld != len(r.s.Withheld) || s.UnknownFields["aNewField"] != unknown ||
+			len(s.UnknownFields) != unknown {
 			t.Fatalf("%d withheld, want %d: %s", s.ValuesWithheld, len(r.s.Withheld), asJSON(t, s))
 		}
 		if dump := w.dump(newLabels()); strings.Contains(dump, secret) {

@@ -108,7 +108,7 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 			`","category":"AuditLogs","operationName":"Patch MobileApp",` +
 			`"properties":{"AuditEventId":"` + guid(30, 1) + `","Actor":{"ActorType":1,"ObjectId":"` + guid(10, 1) +
 			`"}}}`,
-		`{"category":"OperationalLogs","tenantId":"` + sourceTenant + `","properties":{}}`,
+		`{"category":"UpdateLogs","tenantId":"` + sourceTenant + `","properties":{}}`,
 		`{"tenantId":"` + sourceTenant + `","category":"Devices","properties":{}}`,
 		device(501, "2026-03-01T08:00:00Z", map[string]any{"deviceName": "sealed:v1:x"}),
 	}, "\n")
@@ -139,7 +139,7 @@ func TestADryRunSaysWhatAnImportDoesAndWritesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{"3  would be recorded", "managedDevices: 2 would be recorded", "6  " + sourceTenant,
-		"OperationalLogs: 1 not taken in"} {
+		"UpdateLogs: 1 not taken in"} {
 		if !strings.Contains(text.String(), want) {
 			t.Errorf("%q is not in\n%s", want, text.String())
 		}

@@ -260,7 +260,7 @@ type line struct {
 
 // ours are the attributes whose values are random numbers of our own, and of which kind of stream.
 var ours = map[string]string{"action.target-device": "device", "remoteaction.device": "device",
-	"remoteaction.group": "adminaction"}
+	"remoteaction.group": "adminaction", "alert.device": "device"}
 
 // lines returns an event's values, the entries of a list in the order of what they say.
 func (w *world) lines(l *labels, d schemas.Draft) []line {

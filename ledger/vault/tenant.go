@@ -7,87 +7,22 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/ledger/policy"
+	"github.com/ledgerline/ledgerline/ledger/tenant"
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// Tenant is a customer whose devices are managed. Sources are the tenant ids its source systems
-// use, lower-cased; with AnySource it takes records of every source tenant.
-type Tenant struct {
-	ID        uuid.UUID
-	Name      string
-	AnySource bool
-	Sources   []string
-	Purposes  []string      // for which its data may be unsealed; none: all that there are
-	Policy    policy.Policy // its collection policy
-	TimeZone  string        // IANA name
-	Language  string        // code of one of schemas/words
-	Created   time.Time
-}
-
-// Takes reports whether a record that names that source tenant is this tenant's.
-func (t Tenant) Takes(source string) bool {
-	return t.AnySource || slices.Contains(t.Sources, normalise(kindTenantName, source))
-}
-
-// NewTenant declares a tenant. TimeZone defaults to UTC and Language to words.Base.
-type NewTenant struct {
-	Name      string
-	AnySource bool
-	Sources   []string
-	TimeZone  string
-	Language  string
-}
-
-// Validate joins all that is wrong with the declaration.
-func (n NewTenant) Validate() error {
-	var errs []error
-	if strings.TrimSpace(n.Name) == "" {
-		errs = append(errs, errors.New("tenant: a name is required"))
-	}
-	errs = append(errs, CheckSources(n.AnySource, n.Sources))
-	if _, err := time.LoadLocation(n.TimeZone); err != nil {
-		errs = append(errs, errors.New("tenant: the time zone is unknown"))
-	}
-	if _, known := words.Default().Language(n.Language); n.Language != "" && !known {
-		errs = append(errs, fmt.Errorf("tenant: the language is neither %s", strings.Join(words.Languages(), " nor ")))
-	}
-	return errors.Join(errs...)
-}
-
-// CheckSources joins what is wrong with source tenants. Their ids are GUIDs; a name or a
-// domain would take no record.
-func CheckSources(all bool, sources []string) error {
-	var errs []error
-	if all == (len(sources) > 0) {
-		errs = append(errs, errors.New("tenant: name its source tenants, or take any of them"))
-	}
-	for i, s := range sources {
-		id, err := uuid.Parse(strings.TrimSpace(s))
-		if err != nil || id == uuid.Nil || len(strings.TrimSpace(s)) != len(uuid.Nil.String()) {
-			errs = append(errs, fmt.Errorf("tenant: source %d is no tenant id: that is a GUID such as "+
-				"5b1c8f0e-94c1-4c77-9d0e-0a2f6f1b7c11, and no name or domain", i+1))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// DistinctSources returns the source tenants as they are kept, each once.
-func DistinctSources(sources []string) (out []string) {
-	for _, s := range sources {
-		if s = normalise(kindTenantName, s); !slices.Contains(out, s) {
-			out = append(out, s)
-		}
-	}
-	return out
-}
+// What a tenant is declared as stands in its own package.
+type (
+	Tenant    = tenant.Tenant
+	NewTenant = tenant.New
+)
 
 // profile is what is kept of a tenant wrapped.
 type profile struct {
@@ -113,7 +48,7 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 	if p.Language == "" {
 		p.Language = words.Base
 	}
-	p.Sources = DistinctSources(n.Sources)
+	p.Sources = tenant.DistinctSources(n.Sources)
 	row := store.TenantRow{ID: uuid.New(), NameHash: v.nameHash(n.Name), Policy: 1, Created: cut(v.clock())}
 	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 		if _, ok, err := rows.TenantByName(row.NameHash); err != nil || ok {
@@ -140,11 +75,11 @@ func (v *Vault) AddTenant(ctx context.Context, n NewTenant) (Tenant, error) {
 // SetTenantSources changes which source tenants' records are the tenant's own. What was taken
 // before stays. ErrNotFound: there is no such tenant.
 func (v *Vault) SetTenantSources(ctx context.Context, id uuid.UUID, all bool, sources []string) (Tenant, error) {
-	err := CheckSources(all, sources)
+	err := tenant.CheckSources(all, sources)
 	var t Tenant
 	if err == nil {
 		t, err = v.changeProfile(ctx, id, func(_ *store.TenantRow, p *profile) error {
-			p.AnySource, p.Sources = all, DistinctSources(sources)
+			p.AnySource, p.Sources = all, tenant.DistinctSources(sources)
 			return nil
 		})
 	}

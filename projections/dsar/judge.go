@@ -350,6 +350,8 @@ func categoryOf(r projections.Event, roles []string) Category {
 			return Apps
 		}
 		return Devices
+	case "alert":
+		return Devices
 	case "adminaction", kindRemote:
 		if did {
 			return ActionsBy

@@ -52,7 +52,8 @@ type Attribute struct {
 	// it tells persons or devices apart, or who acted on what: no policy can refuse it
 	Needed   bool `yaml:"needed"`
 	Volatile bool `yaml:"volatile"` // alone causes at most one event a UTC day
-	// state: which change event reports it (inventory, compliance, ownership, apps)
+	// state: which change event reports it (inventory, compliance, ownership, security, setup,
+	// apps)
 	Group string `yaml:"group"`
 	Label Label  `yaml:"-"` // what people read
 

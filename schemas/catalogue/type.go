@@ -21,6 +21,7 @@ type Type struct {
 	Form   string            `yaml:"form"`
 	Label  Label             `yaml:"-"`
 	Item   string            `yaml:"item"`   // row of a list of data items, where the type as a whole is one
+	Grows  string            `yaml:"grows"`  // the version before, which it only adds to; "" where none is
 	Roles  []Role            `yaml:"roles"`  // in the order in which subjects are written
 	Fields map[string]string `yaml:"fields"` // JSON pointer → attribute id; "*" stands for an array index or element
 	Leads  []string          `yaml:"leads"`  // attributes by which people tell events apart, first first

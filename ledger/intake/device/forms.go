@@ -12,8 +12,11 @@ const (
 	kindManagedDevice = "managedDevices" // Graph
 	kindDevice        = "Devices"        // Azure Monitor
 	// Tables of Intune's reports, of its portal and its export jobs.
-	kindReport    = "DevicesWithInventory"
-	kindAppReport = "AppInvRawData"
+	kindReport = "DevicesWithInventory"
+	// Further records of a device, each of a part of its state.
+	kindEncryption = "managedDeviceEncryptionStates" // Graph
+	kindCompliance = "DeviceComplianceOrg"           // Azure Monitor
+	kindAppReport  = "AppInvRawData"
 )
 
 // forms are how sources write a device.
@@ -25,8 +28,9 @@ var forms = []source.Form{
 			{"id", "enrolledDateTime", "managementAgent"}, {"id", "managedDeviceOwnerType", "lastSyncDateTime"},
 		},
 		SDK: [][]string{{"lastSyncDateTime"}, {"enrolledDateTime"}},
-		Fields: entity.FieldNames(slices.Concat(graphDevice, graphHardware), "hardwareInformation", "usersLoggedOn",
-			"lastLogOnDateTime", "detectedApps", "sizeInByte", "activationLockBypassCode"),
+		Fields: entity.FieldNames(slices.Concat(graphDevice, graphHardware, graphHealth, graphClientHealth,
+			graphClient), "hardwareInformation", "usersLoggedOn", "lastLogOnDateTime", "detectedApps", "sizeInByte",
+			"activationLockBypassCode", "wiredIPv4Addresses", "securityBaselineTemplateId"),
 	},
 	{
 		Name: kindDevice, Origin: source.AzureMonitor, Category: "Devices",
@@ -48,6 +52,19 @@ var forms = []source.Form{
 	{Name: kindAppReport, Origin: source.Graph, Tables: []source.Table{{
 		Sets: [][]string{{reportDeviceID, appKey, appName}}, Columns: appColumns, Together: reportDeviceID,
 	}}},
+	{
+		Name: kindEncryption, Origin: source.Graph,
+		ODataTypes: []string{"managedDeviceEncryptionState"}, Collection: "managedDeviceEncryptionStates",
+		Members: [][]string{{"id", "encryptionState", "encryptionReadinessState"}},
+		SDK:     [][]string{{"encryptionState", "encryptionReadinessState"}},
+		Fields:  entity.FieldNames(encryptionState, "advancedBitLockerStates", "fileVaultStates", "policyDetails"),
+	},
+	{
+		Name: kindCompliance, Origin: source.AzureMonitor, Category: "DeviceComplianceOrg",
+		Table: "IntuneDeviceComplianceOrg", Flat: true,
+		Columns:  []string{"TimeGenerated", "DeviceId", "LastContact", "ComplianceState"},
+		Unshared: []string{"DeviceId", "BatchId"},
+	},
 }
 
 // reportColumns are the columns of Intune's reports on devices, by the names under which an export

@@ -29,6 +29,7 @@ type parser struct {
 	*snapshot
 	in     plan.Parsing
 	noFree bool // the free space is told as 0
+	looked bool // Graph has looked at the hardware's guards
 }
 
 func (k *kind) parser(in plan.Parsing, source string) *parser {
@@ -50,6 +51,9 @@ func (p *parser) take(m *record.Members, table []entity.Mapping, nested bool) er
 		func(a *schemas.Attribute, value json.RawMessage, found record.Finding) record.Finding {
 			zero := found == record.Reported && (string(value) == "0" || string(value) == "false")
 			if zero && (nested || zeroMeansUnknown[a.ID]) {
+				return record.Unreported
+			}
+			if usual := defaults[a.ID]; usual != "" && !p.looked {
 				return record.Unreported
 			}
 			return found
@@ -103,13 +107,30 @@ func (p *parser) settleUser() {
 }
 
 var (
-	graphDeviceFields = record.NamesOf(entity.FieldNames(graphDevice, "hardwareInformation", "usersLoggedOn",
-		"detectedApps", "activationLockBypassCode")...)
-	graphHardwareFields = record.NamesOf(entity.FieldNames(graphHardware)...)
+	graphDeviceFields = record.NamesOf(entity.FieldNames(graphDevice, append(graphDeviceLeft, "hardwareInformation",
+		"usersLoggedOn", "detectedApps", "activationLockBypassCode", "remoteAssistanceSessionUrl", "roleScopeTagIds",
+		"securityBaselineStates", "deviceHealthAttestationState", "configurationManagerClientHealthState",
+		"configurationManagerClientInformation", "configurationManagerClientEnabledFeatures")...)...)
+	graphHardwareFields = record.NamesOf(entity.FieldNames(graphHardware, append(graphHardwareLeft,
+		"wiredIPv4Addresses", "sharedDeviceCachedUsers")...)...)
+	graphHealthFields       = record.NamesOf(entity.FieldNames(graphHealth, graphHealthLeft...)...)
+	graphClientHealthFields = record.NamesOf(entity.FieldNames(graphClientHealth)...)
+	graphClientFields       = record.NamesOf(entity.FieldNames(graphClient)...)
+	graphBaselineFields     = record.NamesOf("id", "securityBaselineTemplateId", "displayName", "state",
+		"userPrincipalName", "settingStates")
+	graphFeatureFields = record.NamesOf("inventory", "modernApps", "resourceAccess", "deviceConfiguration",
+		"compliancePolicy", "windowsUpdateForBusiness", "endpointProtection", "officeApps")
+	graphCachedFields = record.NamesOf("userPrincipalName", "dataToSync", "dataQuota", "dataUsed")
+	graphPolicyFields = record.NamesOf("policyId", "policyName")
+	encryptionFields  = record.NamesOf(entity.FieldNames(encryptionState, append(encryptionStateLeft,
+		"advancedBitLockerStates", "fileVaultStates", "policyDetails")...)...)
 	graphAppFields      = record.NamesOf("id", "displayName", "version", "publisher", "sizeInByte", "deviceCount")
 	graphLoggedOnFields = record.NamesOf("userId", "lastLogOnDateTime")
 	azureDeviceFields   = record.NamesOf(entity.FieldNames(azureDevice, "BatchId", "IntuneAccountId",
-		"AADTenantId")...)
+		"AADTenantId", "GraphDeviceIsManaged")...)
+	// As of a report, the twins that a code leaves are known by codes.
+	azureComplianceFields = record.NamesOf(entity.FieldNames(azureCompliance, append(azureComplianceLeft,
+		"ManagementAgents"+twin, "DeviceType"+twin)...)...)
 	azureFields = record.NamesOf("category", "properties", "time", "tenantId", "operationName", "resultType")
 )
 
@@ -126,11 +147,15 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	if reader.Err != nil {
 		return nil, reader.Err
 	}
+	p.looked = looked(hardware)
 	if err := p.take(hardware, graphHardware, true); err != nil {
 		return nil, record.Within("hardwareInformation.", err)
 	}
 	in.Seen.Use("", m, graphDeviceFields)
 	in.Seen.Use("hardwareInformation.", hardware, graphHardwareFields)
+	if err := p.details(m, hardware, &reader); err != nil {
+		return nil, err
+	}
 	if !record.IsEmpty(m.Get("activationLockBypassCode")) {
 		p.Values[k.unlockCode] = schemas.JSON(true)
 	}
@@ -156,15 +181,50 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 	return p.snapshot, nil
 }
 
+// parseEncryption reads Graph's state of a device's encryption. It tells no time of its own.
+func (k *kind) parseEncryption(in plan.Parsing) (plan.Record, error) {
+	m := in.Members
+	p := k.parser(in, source.Graph)
+	if err := p.take(m, encryptionState, false); err != nil {
+		return nil, err
+	}
+	in.Seen.Use("", m, encryptionFields)
+	if err := p.finish("id", m.Text("id"), ""); err != nil {
+		return nil, err
+	}
+	reader := record.Shapes{Seen: in.Seen}
+	p.encryption(m, &reader)
+	if reader.Err != nil {
+		return nil, reader.Err
+	}
+	if err := p.Settle(record.NamedText{}, time.Time{}, in.File, record.NamedText{Field: "id"}, in.Now); err != nil {
+		return nil, err
+	}
+	in.Tally.Undated = !p.Proven
+	return p.snapshot, nil
+}
+
 // parseAzureMonitor reads an Azure Monitor record of category Devices.
 func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
-	m, properties := in.Members, in.Properties
+	return k.parser(in, source.AzureMonitor).monitor(azureDevice, azureDeviceFields)
+}
+
+// parseCompliance reads one of category DeviceComplianceOrg.
+func (k *kind) parseCompliance(in plan.Parsing) (plan.Record, error) {
 	p := k.parser(in, source.AzureMonitor)
-	if err := p.take(properties, azureDevice, false); err != nil {
+	p.codes(in.Properties, azureCompliance, complianceTwins)
+	return p.monitor(azureCompliance, azureComplianceFields)
+}
+
+// monitor reads a record of Azure Monitor by that table.
+func (p *parser) monitor(table []entity.Mapping, known record.Names) (plan.Record, error) {
+	in := p.in
+	m, properties := in.Members, in.Properties
+	if err := p.take(properties, table, false); err != nil {
 		return nil, record.Within("properties.", err)
 	}
 	in.Seen.Use("", m, azureFields)
-	in.Seen.Use("properties.", properties, azureDeviceFields)
+	in.Seen.Use("properties.", properties, known)
 	err := p.finish("properties.DeviceId", properties.Text("DeviceId"), properties.Known("ReferenceId"))
 	if err != nil {
 		return nil, err

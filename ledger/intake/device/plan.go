@@ -40,10 +40,13 @@ const (
 type kind struct {
 	catalogue *schemas.Catalogue
 	entity.Definition
-	enrolled, inventory, compliance, ownershipType, apps, whole, retired *schemas.Type
+	enrolled, inventory, compliance, ownershipType, apps, whole, retired, security, setup *schemas.Type
 
 	ownership, userID, userUPN, userEmail, management, contact *schemas.Attribute
 	storageTotal, storageFree, unlockCode, app, loggedOn       *schemas.Attribute
+
+	assistanceLink, wiredIP, scopeTags, feature, baseline, cached *schemas.Attribute
+	bitLocker, fileVault, encryptionPolicy                        *schemas.Attribute
 }
 
 var _ plan.Kind = (*kind)(nil)
@@ -51,10 +54,11 @@ var _ plan.Kind = (*kind)(nil)
 // New returns the kind, in the terms of the catalogue.
 func New(c *schemas.Catalogue) plan.Kind {
 	k := &kind{catalogue: c,
-		enrolled: c.MustType("device.enrolled.v1"), inventory: c.MustType("device.inventory-changed.v1"),
+		enrolled: c.MustType("device.enrolled.v2"), inventory: c.MustType("device.inventory-changed.v1"),
 		compliance:    c.MustType("device.compliance-changed.v1"),
 		ownershipType: c.MustType("device.ownership-changed.v1"), apps: c.MustType("device.apps-changed.v1"),
-		whole: c.MustType("device.restated.v1"), retired: c.MustType("device.retired.v1"),
+		whole: c.MustType("device.restated.v2"), retired: c.MustType("device.retired.v1"),
+		security: c.MustType("device.security-changed.v1"), setup: c.MustType("device.setup-changed.v1"),
 
 		ownership: c.MustAttribute(attrOwnership), userID: c.MustAttribute(attrUserID),
 		userUPN: c.MustAttribute(attrUserUPN), userEmail: c.MustAttribute(attrUserEmail),
@@ -62,6 +66,14 @@ func New(c *schemas.Catalogue) plan.Kind {
 		storageTotal: c.MustAttribute("device.storage-total"), storageFree: c.MustAttribute(attrStorageFree),
 		unlockCode: c.MustAttribute("device.unlock-code-withheld"), app: c.MustAttribute(attrApp),
 		loggedOn: c.MustAttribute(attrLoggedOn),
+
+		assistanceLink: c.MustAttribute("device.assistance-link-withheld"),
+		wiredIP:        c.MustAttribute("device.wired-ip"),
+		scopeTags:      c.MustAttribute("device.scope-tags"),
+		feature:        c.MustAttribute("device.config-manager-feature"),
+		baseline:       c.MustAttribute("device.baseline"), cached: c.MustAttribute("device.cached-user"),
+		bitLocker: c.MustAttribute("device.bitlocker-state"), fileVault: c.MustAttribute("device.filevault-state"),
+		encryptionPolicy: c.MustAttribute("device.encryption-policy"),
 	}
 	k.Definition = entity.Define(k.whole, k.contact)
 	return k
@@ -73,7 +85,8 @@ func (k *kind) Facts() bool    { return false }
 func (k *kind) Forms() []plan.KindForm {
 	return []plan.KindForm{{Form: forms[0], Parse: k.parseGraph},
 		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
-		{Form: forms[2], Parse: k.parseReport}, {Form: forms[3], Parse: k.parseAppReport}}
+		{Form: forms[2], Parse: k.parseReport}, {Form: forms[3], Parse: k.parseAppReport},
+		{Form: forms[4], Parse: k.parseEncryption}, {Form: forms[5], OwnTime: true, Parse: k.parseCompliance}}
 }
 
 // Origin is the source, and S.
@@ -100,10 +113,18 @@ func (s *snapshot) Look(l *plan.Looking) {
 	for _, list := range s.Lists {
 		for _, item := range list.Items {
 			if item.Person != "" {
-				l.Meet(vault.PersonHint{ObjectID: item.Person})
+				l.Meet(hintOf(item, time.Time{}))
 			}
 		}
 	}
+}
+
+// hintOf is how an entry of a list names the person it is about: by an object id or by a UPN.
+func hintOf(item entity.Item, at time.Time) vault.PersonHint {
+	if strings.Contains(item.Person, "@") {
+		return vault.PersonHint{UPN: item.Person, At: at}
+	}
+	return vault.PersonHint{ObjectID: item.Person, At: at}
 }
 
 // userHint is how the snapshot names the user, once it is dated.
@@ -321,8 +342,7 @@ func (s *snapshot) lists(
 			var person uuid.UUID
 			if item.Person != "" {
 				var err error
-				if person, err = p.Person(vault.PersonHint{ObjectID: item.Person,
-					At: s.Age()}); errors.Is(err, vault.ErrErasedSubject) {
+				if person, err = p.Person(hintOf(item, s.Age())); errors.Is(err, vault.ErrErasedSubject) {
 					p.Tally.Omitted++
 					continue
 				} else if err != nil {

@@ -21,13 +21,18 @@ var (
 	reportAppRows      = record.NamesOf(reportDeviceID, source.Rows)
 )
 
-// twins are the members that say for people what those of reportDevice say by a code.
-var twins = func() (out []string) {
-	for _, f := range reportDevice {
-		out = append(out, f.Field+"_loc")
+// twin is behind the name of a member that says for people what another says by a code.
+const twin = "_loc"
+
+// twinsOf are those of a table.
+func twinsOf(table []entity.Mapping) (out []string) {
+	for _, f := range table {
+		out = append(out, f.Field+twin)
 	}
 	return out
-}()
+}
+
+var reportTwins, complianceTwins = twinsOf(reportDevice), twinsOf(azureCompliance)
 
 // parseReport reads a row of a report on devices. It tells no time of its own: its file dates it.
 func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
@@ -41,7 +46,7 @@ func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 			m.Delete(name)
 		}
 	}
-	p.codes(m)
+	p.codes(m, reportDevice, reportTwins)
 	p.rounded(m)
 	if err := p.take(m, reportDevice, false); err != nil {
 		return nil, err
@@ -64,8 +69,8 @@ func (k *kind) parseReport(in plan.Parsing) (plan.Record, error) {
 
 // codes settles the columns that a report writes twice, as a code and for people: the code counts
 // where it is known, else what stands beside it. An unknown code is counted as what is not stored.
-func (p *parser) codes(m *record.Members) {
-	for i, f := range reportDevice {
+func (p *parser) codes(m *record.Members, table []entity.Mapping, twins []string) {
+	for i, f := range table {
 		beside := m.Get(twins[i])
 		if beside == nil && !isDigits(m.Get(f.Field)) {
 			continue

@@ -267,7 +267,7 @@ func (s *State) terms(exists bool, snap *snapshot, who userHint, next holding, u
 	moved := exists && (next.user != s.User || next.ownership != s.Text(s.kind.ownership))
 	seen, _ := s.Value(s.kind.userID)
 	t := entity.Terms{Restate: moved, Unlimited: unlimited,
-		Apart: func(a *schemas.Attribute) bool { return a == s.kind.loggedOn }, // each entry is its own person's
+		Apart: s.kind.ofEach,
 		Drop:  func(a *schemas.Attribute) bool { return a == s.kind.app && next.ownership != ownershipCompany },
 	}
 	if who == userUntold && (s.User != uuid.Nil && seen.Newer(snap.Moment) || !snap.Newer(s.past.user)) {
@@ -278,6 +278,9 @@ func (s *State) terms(exists bool, snap *snapshot, who userHint, next holding, u
 	}
 	return t
 }
+
+// ofEach reports whether each entry of the list is sealed under the person it is about.
+func (k *kind) ofEach(a *schemas.Attribute) bool { return a == k.loggedOn || a == k.cached }
 
 // holding says whose the values of a device are: its user's and, by its ownership, whoever owns
 // its identifiers.
@@ -311,7 +314,7 @@ func (h holding) ownerOf(c entity.Delta) schemas.Owner {
 		}
 		return schemas.PersonOrTenant(h.user)
 	case schemas.KeyPerson:
-		if c.Attr == h.kind.loggedOn {
+		if h.kind.ofEach(c.Attr) {
 			return schemas.PersonOrTenant(c.Person)
 		}
 		return schemas.PersonOrTenant(h.user)
@@ -357,7 +360,8 @@ func (k *kind) drafter(p *plan.Planner, known *plan.StreamState, snap *snapshot,
 		New: func(t *schemas.Type, at time.Time) schemas.Draft {
 			return p.Draft(t, known.Stream, snap.Source, at)
 		},
-		Order:    []*schemas.Type{k.enrolled, k.ownershipType, k.whole, k.inventory, k.compliance, k.apps, k.retired},
+		Order: []*schemas.Type{k.enrolled, k.ownershipType, k.whole, k.inventory, k.compliance, k.security, k.setup,
+			k.apps, k.retired},
 		Restated: k.whole, Confirmed: whole, Contacted: k.inventory,
 		Route: func(c entity.Delta) *schemas.Type {
 			switch {
@@ -370,6 +374,10 @@ func (k *kind) drafter(p *plan.Planner, known *plan.StreamState, snap *snapshot,
 				return k.compliance
 			case c.Attr.Group == "ownership":
 				return k.ownershipType
+			case c.Attr.Group == "security":
+				return k.security
+			case c.Attr.Group == "setup":
+				return k.setup
 			}
 			return whole
 		},

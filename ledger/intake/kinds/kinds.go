@@ -5,12 +5,18 @@ package kinds
 import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/alert"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
+	"github.com/ledgerline/ledgerline/ledger/intake/configuration"
 	"github.com/ledgerline/ledgerline/ledger/intake/connector"
+	"github.com/ledgerline/ledgerline/ledger/intake/counts"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/registration"
 	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/role"
+	"github.com/ledgerline/ledgerline/ledger/intake/status"
+	"github.com/ledgerline/ledgerline/ledger/intake/terms"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -22,7 +28,13 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		account.New(c),
 		remoteaction.New(c),
 		app.New(c),
+		alert.New(c),
 		role.New(c),
 		connector.New(c),
+		configuration.New(c),
+		counts.New(c),
+		registration.New(c),
+		status.New(c),
+		terms.New(c),
 	}
 }

@@ -162,12 +162,15 @@ func (k *kind) auditLog(in plan.Parsing) ([]plan.Record, error) {
 
 // refused reports whether an audit event's result says that the request was not taken.
 func refused(result string) bool {
-	switch strings.ToLower(result) {
-	case "failure", "fail", "failed", "0", "timeout", "clienterror", "client-error":
+	switch strings.ToLower(blanks.Replace(result)) {
+	case "failure", "fail", "failed", "0", "timeout", "clienterror":
 		return true
 	}
 	return false
 }
+
+// blanks are what sources put between the words of a name, or not.
+var blanks = strings.NewReplacer(" ", "", "-", "", "_", "")
 
 // target is what an audit event names as a device.
 type target struct{ id, name string }

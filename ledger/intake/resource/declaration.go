@@ -30,7 +30,10 @@ type Declaration struct {
 	// sealed under the person whom it names, with the others that name the same; under the tenant
 	// where they name nobody.
 	Persons []Person
-	Sources []Source
+	// ConfirmDays is after how many days an event of its own confirms what stays as it is; 0: one.
+	// Of many things it is more: what is late by less is then told as a change of its own time.
+	ConfirmDays int
+	Sources     []Source
 }
 
 // Whose are the attributes that name the person whose a thing is.
@@ -46,11 +49,20 @@ const (
 	ByEmail               // their e-mail address
 )
 
-// Person is an attribute that names somebody. Those of one Of name the same person.
+// Person is an attribute that names somebody, or, without By, that tells of whom the others of one
+// Of name. Those of one Of are of the same person.
 type Person struct {
 	Attr string
 	By   By
 	Of   string
+}
+
+// Same returns attributes that are of the same person, each behind the prefix.
+func Same(prefix, of string, all ...Person) []Person {
+	for i := range all {
+		all[i].Attr, all[i].Of = prefix+all[i].Attr, of
+	}
+	return all
 }
 
 // Source is how one source writes records of the kind. Its Form needs no Fields: they follow.
@@ -107,8 +119,30 @@ type List struct {
 	// Person is the member that holds an id in the directory. Where it is known to be a person's,
 	// the entry is sealed under their key and the event names them.
 	Person string
+	// Rest, unless it is nil, says that its entries are the members of the record that nothing
+	// else names: its settings, which differ by what it is. They have SettingMembers.
+	Rest *Rest
 	// Spread, unless it is nil, makes entries of what stands in the field of that path.
 	Spread func(raw json.RawMessage, path string, reader *record.Shapes) []*record.Members
+}
+
+// Rest says when a record tells its settings, and which members are none.
+type Rest struct {
+	// Whole are members that a record has which tells all of them. Of any other none is taken, and
+	// they are counted as unknown: what is left out of it may be set all the same.
+	Whole []string
+	// Except are members that are no settings.
+	Except []string
+}
+
+// Rest returns how records tell their settings, nil where they have none.
+func (s *Source) Rest() *Rest {
+	for i := range s.Lists {
+		if s.Lists[i].Rest != nil {
+			return s.Lists[i].Rest
+		}
+	}
+	return nil
 }
 
 // Member is one of an entry's.
@@ -132,6 +166,7 @@ const (
 	Number           // a whole number
 	Switch           // true or false
 	Words            // a list of texts, sorted
+	told             // as this package has made it
 )
 
 // kind is the plan.Kind of a declaration, in the terms of the catalogue.
@@ -228,11 +263,14 @@ func formOf(c *schemas.Catalogue, s *Source) form {
 		all = append(all, fields...)
 	}
 	for i := range s.Lists {
+		if s.Lists[i].Rest != nil {
+			all = append(all, s.Lists[i].Rest.Whole...)
+		}
 		l := list{List: &s.Lists[i], attr: c.MustAttribute(s.Lists[i].Attr), known: record.Names{}}
 		for _, m := range l.Members {
 			first, _, _ := strings.Cut(m.Field, ".")
 			l.known[first] = true
-			if l.Field == "" {
+			if l.Field == "" && l.Rest == nil {
 				names = append(names, first)
 			}
 			all = append(all, strings.Split(m.Field, ".")...)

@@ -22,6 +22,19 @@ const (
 func (r *reading) list(m *record.Members, l *list) error {
 	out := entity.List{Attr: l.attr, Complete: l.Field != "" && record.IsEmpty(m.Get(l.Field+"@odata.nextLink"))}
 	var err error
+	if l.Rest != nil {
+		if !tellsRest(m, l.Rest) {
+			return nil
+		}
+		out.Complete = true
+		for _, o := range r.rest(m, r.form.restNames(m, l.Rest)) {
+			if err = r.entry(o, l, &out, ""); err != nil {
+				return err
+			}
+		}
+		r.Lists = append(r.Lists, out)
+		return nil
+	}
 	switch path := r.prefix + l.Field; {
 	case l.Field == "":
 		err = r.entry(m, l, &out, "")
@@ -126,6 +139,9 @@ func (r *reading) member(o *record.Members, m *Member, path string) (json.RawMes
 // value brings what a member holds into one form.
 func (r *reading) value(o *record.Members, name string, as As, field string) (json.RawMessage, error) {
 	raw := o.Get(name)
+	if as == told {
+		return raw, nil
+	}
 	if record.Absent(raw) {
 		return nil, nil
 	}

@@ -102,7 +102,7 @@ func (r *reading) read(m *record.Members) error {
 	if err := r.take(m, f.Table); err != nil {
 		return record.Within(r.prefix, err)
 	}
-	r.in.Seen.Use(r.prefix, m, f.known)
+	r.in.Seen.Use(r.prefix, m, withNames(f.known, r.settings(m)))
 	for i, o := range f.Objects {
 		path := r.prefix + o.Field
 		inner := r.shapes.Object(m.Get(o.Field), path)
@@ -180,9 +180,6 @@ func typeName(s string) string {
 
 // hint is how the record names the person whose the thing is.
 func (s *snapshot) hint() vault.PersonHint {
-	text := func(a *schemas.Attribute) string {
-		t, _ := record.AsText(s.Values[a])
-		return t
-	}
-	return vault.PersonHint{ObjectID: s.id, UPN: text(s.kind.whose.upn), Email: text(s.kind.whose.email), At: s.Age()}
+	return vault.PersonHint{ObjectID: s.id, UPN: s.text(s.kind.whose.upn), Email: s.text(s.kind.whose.email),
+		At: s.Age()}
 }

@@ -44,7 +44,7 @@ func (s *snapshot) Look(l *plan.Looking) {
 		l.Mapped(s.mapped(), rules...)
 	}
 	for _, of := range s.kind.persons {
-		if hint := s.named(of); hint != (vault.PersonHint{}) {
+		if hint := s.named(of, s.text); hint != (vault.PersonHint{}) {
 			l.Meet(hint)
 		}
 	}
@@ -57,11 +57,16 @@ func (s *snapshot) Look(l *plan.Looking) {
 	}
 }
 
+// text is what the record tells of an attribute, as text; "" for nothing.
+func (s *snapshot) text(a *schemas.Attribute) string {
+	t, _ := record.AsText(s.Values[a])
+	return t
+}
+
 // named is how the values of those attributes name a person; nobody where none is of its form.
-func (s *snapshot) named(by []named) (h vault.PersonHint) {
+func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h vault.PersonHint) {
 	for _, n := range by {
-		text, _ := record.AsText(s.Values[n.attr])
-		switch {
+		switch text := text(n.attr); {
 		case n.by == ByID:
 			h.ObjectID, _ = record.AsGUID(text)
 		case !isAddress(text):
@@ -133,17 +138,27 @@ func (w *writing) stream() (schemas.Stream, error) {
 	return w.p.PersonStream(w.kind.Stream(), w.person)
 }
 
-// persons finds or mints whom single values name. What names somebody whose erasure is not older
-// than the record is left out.
+// persons finds or mints whom single values name, or whom those known do where the record tells of
+// somebody without naming them. What names somebody whose erasure is not older than the record is
+// left out: the whole record, where the thing is told apart by it. Its error is then
+// vault.ErrErasedSubject.
 func (w *writing) persons() error {
+	st := w.known.Content.(*entity.State)
 	for _, of := range w.kind.persons {
-		hint := w.named(of)
+		if !slices.ContainsFunc(of, func(n named) bool { return w.kept.Values[n.attr] != nil }) {
+			continue
+		}
+		hint := w.named(of, w.text)
+		if hint == (vault.PersonHint{}) {
+			hint = w.named(of, st.Text)
+		}
 		if hint == (vault.PersonHint{}) {
 			continue
 		}
 		who, err := w.p.Person(hint)
 		gone := errors.Is(err, vault.ErrErasedSubject)
-		if err != nil && !gone {
+		isOf := func(n named) bool { return n.attr == w.kind.identity }
+		if err != nil && (!gone || slices.ContainsFunc(of, isOf)) {
 			return err
 		}
 		for _, n := range of {
@@ -193,7 +208,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 			delete(w.kept.None, d) // it never was deleted, and that needs no telling
 		}
 	}
-	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited})
+	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited, ConfirmDays: w.kind.ConfirmDays})
 	refusals, apply, err := p.Refusals(w.known.Stream, w.Source, w.Observed, w.refused)
 	if err != nil {
 		return nil, 0, err

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"maps"
 	"slices"
 	"strings"
 
@@ -89,15 +88,9 @@ type Recogniser struct {
 	sheets      []*sheet
 }
 
-// otherTables are tables of Log Analytics that Intune fills and that hold no kind, and what Azure
-// Monitor calls the records in them.
-var otherTables = map[string]string{
-	"intuneoperationallogs": "OperationalLogs", "intunedevicecomplianceorg": "DeviceComplianceOrg",
-}
-
 // NewRecogniser returns the recogniser of those forms. What one leaves empty it is not known by.
 func NewRecogniser(forms []Form) *Recogniser {
-	r := &Recogniser{types: map[string]*Form{}, collections: map[string]*Form{}, tables: maps.Clone(otherTables),
+	r := &Recogniser{types: map[string]*Form{}, collections: map[string]*Form{}, tables: map[string]string{},
 		names: map[string]string{}}
 	for i := range forms {
 		f := forms[i]

@@ -1,0 +1,287 @@
+package alert
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/schemas"
+)
+
+// kind is the kind of alerts.
+type kind struct {
+	catalogue *schemas.Catalogue
+	recorded  *schemas.Type
+}
+
+var _ plan.Kind = (*kind)(nil)
+
+// New returns the kind, in the terms of the catalogue.
+func New(c *schemas.Catalogue) plan.Kind {
+	return &kind{catalogue: c, recorded: c.MustType("alert.recorded.v1")}
+}
+
+func (k *kind) Stream() string { return k.recorded.Kind() }
+func (k *kind) Facts() bool    { return true }
+
+func (k *kind) Forms() []plan.KindForm {
+	return []plan.KindForm{{Form: form, OwnTime: true, Parse: k.parse}}
+}
+
+// Fold returns nothing: a record that is told says all that there is.
+func (k *kind) Fold(*vault.Tx, plan.History) (plan.Content, error) { return struct{}{}, nil }
+
+// fact is one record, before anybody in it is known to us.
+type fact struct {
+	kind      *kind
+	source    string
+	at        time.Time
+	values    map[*schemas.Attribute]json.RawMessage
+	device    vault.DeviceHint
+	user      vault.PersonHint
+	canonical []byte // what tells the record apart
+	refused   []plan.Refusal
+}
+
+// maxText is the longest that a text is kept, in bytes.
+const maxText = 8 << 10
+
+func (k *kind) parse(in plan.Parsing) (plan.Record, error) {
+	m, p := in.Members, in.Properties
+	in.Seen.Use("", m, fields)
+	in.Seen.Use("properties.", p, properties)
+	f := &fact{kind: k, source: form.Origin, refused: in.Never, values: map[*schemas.Attribute]json.RawMessage{}}
+	var err error
+	if f.at, err = record.FirstTime(record.NamedText{Field: "time", Value: m.Text("time")}); err != nil {
+		return nil, err
+	}
+	if f.at.IsZero() {
+		return nil, &record.FieldError{Field: "time", Reason: "is of a year that means unknown"}
+	}
+	for _, t := range table {
+		if err := f.tell(in, t.Attr, p.Get(t.Field)); err != nil {
+			return nil, record.Within("properties."+t.Field, err)
+		}
+	}
+	result := m.Get("resultType")
+	if record.IsEmpty(result) {
+		result = m.Get("result")
+	}
+	if err := f.tell(in, attrResult, result); err != nil {
+		return nil, err
+	}
+	if f.values[k.catalogue.MustAttribute(attrCategory)] == nil {
+		if err := f.tell(in, attrCategory, m.Get("operationName")); err != nil {
+			return nil, err
+		}
+	}
+	// "Windows 10.0.26100.2894": the version is behind the last blank.
+	if text := p.Known("DeviceOperatingSystem"); text != "" {
+		name, version := text, ""
+		if i := strings.LastIndexByte(text, ' '); i > 0 && strings.Contains(text[i:], ".") {
+			name, version = text[:i], text[i+1:]
+		}
+		if err := errors.Join(f.tell(in, attrSystem, schemas.JSON(name)),
+			f.tell(in, attrVersion, schemas.JSON(version))); err != nil {
+			return nil, record.Within("properties.DeviceOperatingSystem", err)
+		}
+	}
+	// "DefaultDeviceCompliancePolicy.RequireRemainContact||…": which setting it is.
+	first, _, _ := strings.Cut(p.Known("Description"), "||")
+	if policy, setting, ok := strings.Cut(strings.TrimSpace(first), "."); ok && !strings.ContainsAny(first, " \t") {
+		if err := errors.Join(f.tell(in, attrPolicy, schemas.JSON(policy)),
+			f.tell(in, attrSetting, schemas.JSON(setting))); err != nil {
+			return nil, record.Within("properties.Description", err)
+		}
+	}
+	return f, f.identify(in, p)
+}
+
+// identify says of which device and user the record is, and what tells it apart.
+func (f *fact) identify(in plan.Parsing, p *record.Members) error {
+	intune, _ := record.AsGUID(p.Known("IntuneDeviceId"))
+	directory, _ := record.AsGUID(p.Known("AADDeviceId"))
+	f.device = vault.DeviceHint{IntuneID: intune, DirectoryID: directory, At: f.at}
+	id, _ := record.AsGUID(p.Known("IntuneUserId"))
+	upn := p.Known("UserName")
+	if suffix := p.Known("UPNSuffix"); upn != "" && suffix != "" && !strings.Contains(upn, "@") {
+		upn += "@" + suffix
+	}
+	if !strings.Contains(upn, "@") || schemas.Junk(p.Known("UserName")) {
+		upn = ""
+	}
+	// Nothing says that the service's own id is the directory's: it finds whom it is known of, and
+	// makes nobody known.
+	f.user = vault.PersonHint{UPN: upn, At: f.at}
+	if upn == "" {
+		f.user.ObjectID = id
+	}
+	for attr, text := range map[string]string{attrUserID: id, attrUserUPN: upn} {
+		if text != "" {
+			if err := f.tell(in, attr, schemas.JSON(text)); err != nil {
+				return err
+			}
+		}
+	}
+	message, _ := record.AsGUID(p.Known("MessageId"))
+	category, _ := record.AsText(f.values[f.kind.catalogue.MustAttribute(attrCategory)])
+	// Log Analytics keeps milliseconds.
+	b := binary.BigEndian.AppendUint64(nil, uint64(f.at.UnixMilli()))
+	for _, s := range []string{category, message, intune, directory, id, strings.ToLower(upn), p.Known("AlertType"),
+		p.Known("Description"), p.Known("FailureReason")} {
+		b = schemas.LP(b, s)
+	}
+	f.canonical = b
+	if category == "" || message == "" && intune == "" && directory == "" && id == "" && upn == "" {
+		return &record.FieldError{Field: "properties.IntuneDeviceId", Reason: "is missing, and no id of a message, " +
+			"device or user stands beside it, so that the record cannot be told from another"}
+	}
+	return nil
+}
+
+// tell takes in what a field says of an attribute. What an earlier field told stays.
+func (f *fact) tell(in plan.Parsing, attr string, raw json.RawMessage) error {
+	a := f.kind.catalogue.MustAttribute(attr)
+	if f.values[a] != nil {
+		return nil
+	}
+	text, ok := record.AsText(raw)
+	if ok && record.SecretText(text) {
+		in.Tally.Withheld++
+		return nil
+	}
+	if ok && len(text) > maxText {
+		raw = schemas.JSON(record.Clip(text, maxText))
+		in.Tally.Cut++
+	}
+	value, found, err := record.Normalise(a, raw, 1)
+	if err != nil {
+		return &record.FieldError{Reason: err.Error()}
+	}
+	if found == record.Reported {
+		f.values[a] = value
+	}
+	return nil
+}
+
+// Origin is the source, and when it was told.
+func (f *fact) Origin() (string, time.Time) { return f.source, f.at }
+
+func (f *fact) mapped() vault.Mapped {
+	return vault.Mapped{Kind: f.kind.Stream(), Canonical: f.canonical}
+}
+
+// RefusalStream is told apart as the record is.
+func (f *fact) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
+	return tx.MappedStream("refusal", append(schemas.LP([]byte("refused alert"), rule), f.canonical...))
+}
+
+// Look names the record's stream, the device's and the user.
+func (f *fact) Look(l *plan.Looking) {
+	var rules []string
+	for _, r := range f.refused {
+		rules = append(rules, r.Key())
+	}
+	l.Mapped(f.mapped(), rules...)
+	l.Device(f.device)
+	l.Meet(f.user)
+}
+
+// user tells who used a device when; the kind of devices knows.
+type user interface {
+	UserAt(at time.Time) uuid.UUID
+}
+
+// Plan finds whom and what the record is about. One that is told already tells nothing more.
+func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
+	stream, err := p.Mapped(f.mapped())
+	if err != nil {
+		return nil, 0, err
+	}
+	st, err := p.State(stream)
+	if err != nil || st.Exists {
+		return nil, plan.Unchanged, err
+	}
+	who, erased, err := f.person(p)
+	if err != nil {
+		return nil, 0, err
+	}
+	device, err := p.Device(f.device)
+	if err != nil && !errors.Is(err, vault.ErrErasedSubject) {
+		return nil, 0, err
+	}
+	if err == nil && device.ID != uuid.Nil {
+		p.Meet(plan.Met{Device: device.ID, Stream: device.Stream,
+			IDs: []string{f.device.IntuneID, f.device.DirectoryID}})
+		if who == uuid.Nil && !erased && f.user.UPN == "" {
+			known, err := p.State(device.Stream)
+			if err != nil {
+				return nil, 0, err
+			}
+			if u, ok := known.Content.(user); ok {
+				who = u.UserAt(f.at)
+			}
+		}
+	}
+	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, who, erased, device.ID) }, 0, nil
+}
+
+// person finds the user, and mints one who is named by a UPN. erased: nothing of them may be kept.
+func (f *fact) person(p *plan.Planner) (who uuid.UUID, erased bool, err error) {
+	if f.user.UPN != "" {
+		who, err = p.Person(f.user)
+	} else {
+		who, _, err = p.Tx.FindPerson(f.user)
+	}
+	if errors.Is(err, vault.ErrErasedSubject) {
+		return uuid.Nil, true, nil
+	}
+	return who, false, err
+}
+
+func (f *fact) write(
+	p *plan.Planner, st *plan.StreamState, who uuid.UUID, erased bool, device uuid.UUID,
+) ([]plan.Step, plan.Outcome, error) {
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.at, f.refused)
+	if err != nil {
+		return nil, 0, err
+	}
+	d := p.Draft(f.kind.recorded, st.Stream, f.source, f.at)
+	for _, a := range f.kind.recorded.Attributes() {
+		value, owner := f.values[a], schemas.Owner{Kind: schemas.OwnerTenant}
+		if a.ID == attrDevice && device != uuid.Nil {
+			value = schemas.JSON(device.String())
+		}
+		if value == nil {
+			continue
+		}
+		if a.Key == schemas.KeyPerson {
+			if erased && !a.MayStandOpen(value) {
+				p.Tally.Omitted++
+				continue
+			}
+			owner = schemas.PersonOrTenant(who)
+		}
+		d.Values = append(d.Values, schemas.Value{Attr: a, Plain: value, Owner: owner})
+	}
+	if who != uuid.Nil {
+		d.Subjects = []schemas.SubjectRef{{Role: "user", Person: who}}
+	}
+	if len(d.Values) == 0 {
+		return nil, 0, fmt.Errorf("an alert without values")
+	}
+	steps, err := p.Encode(st, []schemas.Draft{d})
+	if err != nil {
+		return nil, 0, err
+	}
+	apply()
+	return append(refusals, steps...), plan.Recorded, nil
+}
