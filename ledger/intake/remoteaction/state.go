@@ -205,7 +205,7 @@ func (s *state) news(t *telling) (out []change, progressed, late bool) {
 		}
 		return a == k.withheld && len(v) > len(have.plain)
 	}
-	now := progress{t.state, t.completed}
+	now := progress{t.state, t.completed.UTC().Truncate(time.Second)} // as finely as it is kept
 	was, known := s.progress()
 	_, ever := s.values[k.state]
 	progressed = !ever || known && now.beyond(was)
