@@ -32,7 +32,7 @@ func TestARecordOfAnyKindSaysWhatItHolds(t *testing.T) {
 			"Managed application device tag: tag-one", "State of the policy or app: not compliant",
 			"Version of the terms accepted: 15"},
 		"nl": {"Naam: Fatima &lt;b&gt;el Amrani", "Account ingeschakeld: ja", "Soort gebruiker: gast",
-			"Apparaattag van beheerde toepassing: tag-one", "Status van het beleid of de app: niet compliant",
+			"Apparaattag van beheerde toepassing: tag-one", "Status van het beleid of de app: voldoet niet",
 			"Geaccepteerde versie van de voorwaarden: 15"},
 	} {
 		_, files, _ := build(t, config(s.Load(), s, lang), p)
