@@ -100,10 +100,6 @@ func (s *state) progress() (p progress, ok bool) {
 // Fold returns what the events of an action come to.
 func (k *kind) Fold(tx *vault.Tx, h plan.History) (plan.Content, error) {
 	s := &state{kind: k, values: map[*schemas.Attribute]held{}}
-	type where struct {
-		attr  *schemas.Attribute
-		event ledger.LeftEvent
-	}
 	tokens := map[*schemas.Attribute]vault.Sealed{}
 	events := map[*schemas.Attribute]ledger.LeftEvent{}
 	for _, own := range h.Events {
