@@ -17,7 +17,7 @@ func RunVault(t *testing.T, f Factory) {
 		"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
 		"Tampered":   testTampered,
 		"Streams":    testStreamsOfVault,
-		"AwaitedIDs": testAwaitedIDs, "PersonStream": testPersonStream,
+		"AwaitedIDs": testAwaitedIDs, "PersonStream": testPersonStream, "Named": testNamed,
 		"ErasePerson": testErasePerson, "EraseResumes": testEraseResumes, "EraseReplays": testEraseReplays,
 		"EraseCancelled": testEraseCancelled,
 		"Suppression":    testSuppressionOfVault,
@@ -39,7 +39,7 @@ func RunVault(t *testing.T, f Factory) {
 			"PersonRules": testPersonRules, "PersonModel": testPersonModel, "Devices": testDevices,
 			"SealAndOpen": testSealAndOpen, "SealRefuses": testSealRefuses, "SealNames": testSealNames,
 			"Tampered": testTampered, "Streams": testStreamsOfVault, "AwaitedIDs": testAwaitedIDs,
-			"PersonStream": testPersonStream, "LooksAgain": testLooksAgain,
+			"PersonStream": testPersonStream, "LooksAgain": testLooksAgain, "Named": testNamed,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, f) })
 		}
