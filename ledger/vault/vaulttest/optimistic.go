@@ -124,7 +124,8 @@ func testOptimisticRefuses(t *testing.T, f Factory) {
 	allowed := []string{"AliasOwner", "Aliases", "Await", "Awaiting", "Correlation", "Destroyed", "Device",
 		"DevicesOf", "Element", "Erasure", "ErasureOf", "Expired", "FactStream", "FindDevice", "FindPerson",
 		"FindNamed", "FindPersons", "Forget", "Identity", "Known", "Living", "Look", "LookAgain", "LookAhead",
-		"MappedStream", "NameStream", "Memorise", "Open", "Person", "PersonStream", "Prepare", "Recall", "RefusalStream", "RefusalsOf", "Remember",
+		"MappedStream", "NameStream", "Memorise", "Open", "Person", "PersonStream", "Prepare", "Recall",
+		"RefusalStream", "RefusalsOf", "Remember",
 		"Remembered", "Seal", "SetHolder", "SubjectKeys", "Tenant", "Unlock", "WaitingFor"}
 	all := reflect.TypeFor[*vault.Tx]()
 	for i := range all.NumMethod() {
