@@ -4,6 +4,7 @@ package e2e
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/ledger/entity"
@@ -62,6 +63,9 @@ var spread = map[string]func(c string) any{
 	"role.permission": func(c string) any {
 		return []any{object{"resourceActions": []any{object{"allowedResourceActions": []any{c}}}}}
 	},
+	"configuration.scheduled-action": func(c string) any {
+		return []any{object{"ruleName": c, "scheduledActionConfigurations": []any{object{"id": "one"}}}}
+	},
 }
 
 // resources writes, for each source of each declared kind, a record with a canary in every field.
@@ -73,7 +77,7 @@ func (w *canaryWorld) resources(write func(name string, page object)) {
 			if s.Subtypes || s.Parent != "" {
 				page["@odata.context"] = w.contextOf(s)
 			}
-			write(fmt.Sprintf("resource-%s.json", s.Name), page)
+			write(fmt.Sprintf("resource-%s.json", strings.ReplaceAll(s.Name, "/", "-")), page)
 		}
 	}
 }
@@ -122,7 +126,9 @@ func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) objec
 		out[o.Field] = inner
 	}
 	for i := range s.Lists {
-		w.entries(out, &s.Lists[i])
+		if s.Lists[i].Rest == nil {
+			w.entries(out, &s.Lists[i])
+		}
 	}
 	for _, f := range s.Withheld {
 		out[f.Field] = object{"value": w.word(never, s.Name+" secret "+f.Field).text}
@@ -130,8 +136,20 @@ func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) objec
 	for _, f := range s.Left {
 		out[f] = object{"value": w.word(never, s.Name+" left "+f).text}
 	}
-	out["aNewField"] = w.word(never, s.Name+" unknown field").text
+	out["aNewField"] = w.unknown(out, s)
 	return out
+}
+
+// unknown is what a member says that nobody knows: a setting, where the record tells all it has, and
+// else nothing that may be kept.
+func (w *canaryWorld) unknown(out object, s *resource.Source) any {
+	for i := range s.Lists {
+		rest := s.Lists[i].Rest
+		if rest != nil && !slices.ContainsFunc(rest.Whole, func(m string) bool { return out[m] == nil }) {
+			return w.word(tenants, s.Name+" setting").of(s.Lists[i].Attr)
+		}
+	}
+	return w.word(never, s.Name+" unknown field").text
 }
 
 // field is a value of the attribute: what has a shape misses it, and so has to be sealed.
@@ -204,6 +222,10 @@ func (w *canaryWorld) entries(out object, l *resource.List) {
 			in[name] = w.moment(tenants, "").of(l.Attr) + "Z"
 		case resource.Words:
 			in[name] = []any{word()}
+		case resource.Switch:
+			in[name] = true
+		case resource.Number:
+			in[name] = 7
 		default:
 			in[name] = word()
 		}

@@ -384,12 +384,14 @@ func TestCanary(t *testing.T) {
 	w := newCanaryWorld(t, t.TempDir())
 	purpose, stranger := w.word(officer, "purpose"), w.word(never, "subject that nobody knows")
 	purpose.of("access.purpose")
+	ground := w.word(tenants, "ground of a period")
+	ground.of("policy.retention-grounds")
 	// What a report is asked for and nobody knows is refused before anything is recorded of it.
 	filter, unknownActor, unknownDevice := w.word(never, "filter"), w.word(never, "actor that nobody knows"),
 		w.guid(never, "device that nobody knows")
 	w.anna.upn.of("request.subject")
 	c := &canaryNode{t: t, w: w, scanner: newCanaryScanner(w.all)}
-	c.allPlanted(w.tenantName, w.operator, purpose, filter, stranger, unknownActor, unknownDevice)
+	c.allPlanted(w.tenantName, w.operator, purpose, ground, filter, stranger, unknownActor, unknownDevice)
 	c.everyAttribute()
 	c.node = newNode(t, "LEDGERLINE_EMBEDDED_UNCOMPRESSED=true", "LEDGERLINE_LOG_LEVEL=debug",
 		"LEDGERLINE_OPERATOR="+w.operator.text+"@ops.example")
@@ -401,14 +403,16 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.do(0, "", "tenant", "add", w.tenantName.text, "--source-tenant", w.tenantID.text, "--language", "nl")
+	c.do(0, "", "tenant", "policy", "set", w.tenantName.text, "--retention", "apps=30d", "--ground", ground.text)
 
 	declared, secrets := declaredTaken()
 	s := c.take(w.day1)
 	if s.FailedCount != 7 || len(s.Unrecognised) != 4 || s.Refused["sealed-prefix"] != 1 ||
-		s.Recorded != 9+2+1+24+3+declared || s.ListItemsRefused["apps-on-personal-device"] != 3 ||
-		s.ValuesWithheld != 10+secrets {
-		t.Errorf("day 1: %d failed, %d kinds unrecognised, %d recorded, items refused %v, %d withheld", s.FailedCount,
-			len(s.Unrecognised), s.Recorded, s.ListItemsRefused, s.ValuesWithheld)
+		s.Recorded != 9+2+1+24+3+2+declared || s.ListItemsRefused["apps-on-personal-device"] != 3 ||
+		s.ValuesWithheld != 10+2+secrets {
+		t.Errorf("day 1: %d failed, %d kinds unrecognised, %d recorded (%d declared), items refused %v, %d withheld "+
+			"(%d declared)", s.FailedCount, len(s.Unrecognised), s.Recorded, declared, s.ListItemsRefused,
+			s.ValuesWithheld, secrets)
 	}
 	if s := c.take(w.day2); s.Recorded != 1 || s.FailedCount > 0 {
 		t.Errorf("day 2: %d recorded, %d failed", s.Recorded, s.FailedCount)

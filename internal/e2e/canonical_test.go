@@ -140,7 +140,9 @@ func (n *names) event(d schemas.Draft) string {
 			if len(v.Path) > 0 {
 				line += " " + n.elements[v.Path[0]]
 			}
-		case v.Attr.ID == "action.target-device":
+		case v.Attr.ID == "remoteaction.group": // our own uuid of the request
+			line += " = one"
+		case v.Attr.ID == "action.target-device", v.Attr.ID == "remoteaction.device":
 			var id string
 			if json.Unmarshal(v.Plain, &id) == nil {
 				line += "~" + v.Element() + " = " + n.streams[schemas.Stream("device-"+id)]
