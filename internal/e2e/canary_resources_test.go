@@ -140,8 +140,8 @@ func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) objec
 	return out
 }
 
-// unknown is what a member says that nobody knows: a setting, where the record tells all it has, and
-// else nothing that may be kept.
+// unknown is what a member says that nobody knows: a setting, where the record tells all it has,
+// and else nothing that may be kept.
 func (w *canaryWorld) unknown(out object, s *resource.Source) any {
 	for i := range s.Lists {
 		rest := s.Lists[i].Rest
