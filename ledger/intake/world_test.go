@@ -487,17 +487,22 @@ func (w *world) canonicalEvent(r schemas.Envelope) string {
 		}
 		fmt.Fprintf(&b, "  %s %s\n", s.Role, w.personName(owner.ID))
 	}
+	var lines []string
 	for _, v := range d.Values {
-		text := string(v.Plain)
+		text, at := string(v.Plain), v.Element()
 		if v.Token != "" {
 			text = w.openToken(d, v)
 		}
 		if kind := ours[v.Attr.ID]; kind != "" {
 			text = "a " + kind
 		}
-		fmt.Fprintf(&b, "  %s[%s] = %s\n", v.Attr.ID, v.Element(), text)
+		if _, err := uuid.Parse(at); err == nil {
+			at = "" // an element's own, which is random
+		}
+		lines = append(lines, fmt.Sprintf("  %s[%s] = %s\n", v.Attr.ID, at, text))
 	}
-	return b.String()
+	slices.Sort(lines)
+	return b.String() + strings.Join(lines, "")
 }
 
 func asJSON(t testing.TB, v any) string {
