@@ -456,11 +456,12 @@ func (w *canaryWorld) asked(of canaryPerson, at time.Time, on object) (listed, a
 				"UPN": w.admin.upn.text + canaryDomain},
 			"TargetObjectIds": []any{w.guid(tenants, "target of a remote task").of("action.target-id")},
 			"Targets":         []any{object{"ModifiedProperties": []any{}}}}}
-	on["deviceActionResults"] = []any{object{"actionName": "resetPasscode", "actionState": "failed",
+	results, _ := on["deviceActionResults"].([]any)
+	on["deviceActionResults"] = append(results, object{"actionName": "resetPasscode", "actionState": "failed",
 		"startDateTime": at.Format(time.RFC3339), "lastUpdatedDateTime": at.Format(time.RFC3339),
 		"errorCode": missed("remoteaction.error-code"), "passcode": w.word(never, "passcode of a result").text,
 		"unlockPin": w.word(never, "PIN of a result").text, "mood": w.word(never, "unknown field of a result").text,
-		"deviceLocation": object{"latitude": w.word(never, "latitude of a result").text}}}
+		"deviceLocation": object{"latitude": w.word(never, "latitude of a result").text}})
 	return listed, audited
 }
 
