@@ -39,7 +39,7 @@ func (c *Catalogue) Decode(e Envelope) (Draft, error) {
 		if !ok {
 			return d, nil
 		}
-		if hops > len(c.Types()) {
+		if hops > len(c.upcasters) {
 			return d, fmt.Errorf("decode %s: upcasters of %s go in a circle", e.ID, e.Type)
 		}
 		if d, err = up.Apply(d); err != nil {

@@ -18,7 +18,7 @@ func FuzzTextsAreToldApartAsEver(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		c := readCollected()
 		trimmed := strings.TrimSpace(s)
-		if c.nothing[strings.ToLower(trimmed)] != Nothing(s) || c.never.fields[plainName(s)] != NeverCollected(s) {
+		if c.nothing[strings.ToLower(trimmed)] != Nothing(s) || c.never.fields[PlainName(s)] != NeverCollected(s) {
 			t.Errorf("%q: nothing %v, never %q", s, Nothing(s), NeverCollected(s))
 		}
 		v := looks.LowerASCII(trimmed)

@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/ledgerline/ledgerline/schemas/internal/looks"
 )
 
 // never is what is never collected, as it is told.
@@ -36,7 +38,7 @@ func readNever(file map[string]neverFile) (never, error) {
 	n := never{fields: map[string]string{}, resources: map[string]string{}, not: map[string]bool{}}
 	put := func(to map[string]string, name, category string) error {
 		had, twice := to[name]
-		if twice || plainName(name) != name || name == "" || len(name) > 63 || name[0] >= 0x80 {
+		if twice || PlainName(name) != name || name == "" || len(name) > 63 || name[0] >= 0x80 {
 			return fmt.Errorf("never-collected: %s: %q is no plain name, or stands in %q already", category, name, had)
 		}
 		to[name] = category
@@ -77,7 +79,7 @@ func NeverCollected(field string) (category string) {
 	var room [inPlace]byte
 	plain, ok := plained(&room, field)
 	if !ok {
-		return n.fields[plainName(field)]
+		return n.fields[PlainName(field)]
 	}
 	if len(plain) == 0 || n.long[plain[0]]&(1<<len(plain)) == 0 {
 		return "" // most are told by so little
@@ -87,12 +89,12 @@ func NeverCollected(field string) (category string) {
 
 // NotNever reports whether a member of that name is known to hold something else than what it
 // looks like: the picture of an app.
-func NotNever(field string) bool { return readCollected().never.not[plainName(field)] }
+func NotNever(field string) bool { return readCollected().never.not[PlainName(field)] }
 
 // NeverResource returns the category of a type or collection of Microsoft Graph whose records are
 // never collected; "" for any other.
 func NeverResource(name string) (category string) {
-	return readCollected().never.resources[plainName(name)]
+	return readCollected().never.resources[PlainName(name)]
 }
 
 // NeverMedia returns the category of content of that MIME type, where it is never collected; ""
@@ -138,8 +140,7 @@ func NeverContent(text string) (category string) {
 func mayCoordinates(text string) bool {
 	found := 0
 	for i := 1; i+4 < len(text); i++ {
-		if text[i] == '.' && isDigit(text[i-1]) && isDigit(text[i+1]) && isDigit(text[i+2]) && isDigit(text[i+3]) &&
-			isDigit(text[i+4]) {
+		if text[i] == '.' && looks.IsDigit(text[i-1]) && looks.Only(text[i+1:i+5], looks.IsDigit) {
 			if found++; found == 2 {
 				return true
 			}
@@ -147,8 +148,6 @@ func mayCoordinates(text string) bool {
 	}
 	return false
 }
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // mayScheme reports whether a text has a colon behind the last letter of what betrays it.
 func mayScheme(text string) bool {
@@ -216,10 +215,13 @@ func mailHeaders(lower string) bool {
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' }
 
-var separators = strings.NewReplacer("_", "", "-", "", " ", "")
-
-// plainName is a name in small letters, without what only separates.
-func plainName(name string) string { return separators.Replace(strings.ToLower(name)) }
+// PlainName returns a name in small letters, without what only separates.
+func PlainName(name string) string {
+	if name = strings.ToLower(name); strings.ContainsAny(name, "_- ") {
+		return squash.Replace(name)
+	}
+	return name
+}
 
 // plained puts a short ASCII name into plain letters; false for any other.
 func plained(room *[inPlace]byte, s string) ([]byte, bool) {

@@ -205,16 +205,3 @@ func await(p *plan.Planner, stream schemas.Stream, targets []resolvedTarget) err
 	}
 	return nil
 }
-
-// user tells who used a device when; the kind of devices knows.
-type user interface {
-	UserAt(at time.Time) uuid.UUID
-}
-
-// userAt returns who used the device of the stream then, uuid.Nil for nobody.
-func userAt(st *plan.StreamState, at time.Time) uuid.UUID {
-	if u, ok := st.Content.(user); ok {
-		return u.UserAt(at)
-	}
-	return uuid.Nil
-}

@@ -158,7 +158,7 @@ func (r resolving) onDevice(out resolvedTarget, d vault.Device, id string) (reso
 	if err != nil {
 		return out, err
 	}
-	out.as, out.device, out.person = targetDevice, d.ID, userAt(st, r.at)
+	out.as, out.device, out.person = targetDevice, d.ID, st.UserAt(r.at)
 	return out, nil
 }
 
@@ -244,7 +244,7 @@ func (k *kind) Link(p *plan.Planner, source string, waits []plan.Waiting) (steps
 			if err != nil {
 				return nil, err
 			}
-			person = userAt(st, a.occurred)
+			person = st.UserAt(a.occurred)
 		}
 		var n news
 		for i, is := range a.targets {

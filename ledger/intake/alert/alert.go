@@ -195,11 +195,6 @@ func (f *fact) Look(l *plan.Looking) {
 	l.Meet(f.user)
 }
 
-// user tells who used a device when; the kind of devices knows.
-type user interface {
-	UserAt(at time.Time) uuid.UUID
-}
-
 // Plan finds whom and what the record is about. One that is told already tells nothing more.
 func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	stream, err := p.Mapped(f.mapped())
@@ -210,7 +205,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err != nil || st.Exists {
 		return nil, plan.Unchanged, err
 	}
-	who, erased, err := f.person(p)
+	who, erased, err := p.Whom(f.user, f.user.UPN != "") // one who is named by a UPN is made known
 	if err != nil {
 		return nil, 0, err
 	}
@@ -226,25 +221,10 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 			if err != nil {
 				return nil, 0, err
 			}
-			if u, ok := known.Content.(user); ok {
-				who = u.UserAt(f.at)
-			}
+			who = known.UserAt(f.at)
 		}
 	}
 	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, who, erased, device.ID) }, 0, nil
-}
-
-// person finds the user, and mints one who is named by a UPN. erased: nothing of them may be kept.
-func (f *fact) person(p *plan.Planner) (who uuid.UUID, erased bool, err error) {
-	if f.user.UPN != "" {
-		who, err = p.Person(f.user)
-	} else {
-		who, _, err = p.Tx.FindPerson(f.user)
-	}
-	if errors.Is(err, vault.ErrErasedSubject) {
-		return uuid.Nil, true, nil
-	}
-	return who, false, err
 }
 
 func (f *fact) write(

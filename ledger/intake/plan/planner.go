@@ -70,6 +70,14 @@ func (st *StreamState) Size() int {
 	return usualState
 }
 
+// UserAt returns who used the thing of the stream then, uuid.Nil for nobody: its kind may know.
+func (st *StreamState) UserAt(at time.Time) uuid.UUID {
+	if u, ok := st.Content.(interface{ UserAt(time.Time) uuid.UUID }); ok {
+		return u.UserAt(at)
+	}
+	return uuid.Nil
+}
+
 // States are what is known of the streams, as planned.
 func (p *Planner) States() map[schemas.Stream]*StreamState { return p.states }
 
@@ -117,9 +125,26 @@ func (p *Planner) Person(h vault.PersonHint) (uuid.UUID, error) {
 	return id, err
 }
 
+// Whom finds somebody, and mints them where it may. erased: nothing of theirs may be kept.
+func (p *Planner) Whom(h vault.PersonHint, mint bool) (id uuid.UUID, erased bool, err error) {
+	if mint {
+		id, err = p.Person(h)
+	} else {
+		id, _, err = p.Tx.FindPerson(h)
+	}
+	if errors.Is(err, vault.ErrErasedSubject) {
+		return uuid.Nil, true, nil
+	}
+	return id, false, err
+}
+
 // PersonStream finds or mints the stream of what one kind of record tells of a person.
 func (p *Planner) PersonStream(kind string, person uuid.UUID) (schemas.Stream, error) {
-	s, created, err := p.Tx.PersonStream(kind, person)
+	return p.minted(p.Tx.PersonStream(kind, person))
+}
+
+// minted notes that a stream that was made now holds nothing.
+func (p *Planner) minted(s schemas.Stream, created bool, err error) (schemas.Stream, error) {
 	if created && err == nil {
 		p.empty[s] = true
 	}
@@ -135,11 +160,7 @@ func (p *Planner) NewStream(kind string) schemas.Stream {
 
 // Mapped finds or mints the stream that is found by what its record is told apart by.
 func (p *Planner) Mapped(m vault.Mapped) (schemas.Stream, error) {
-	s, created, err := p.Tx.MappedStream(m.Kind, m.Canonical)
-	if created && err == nil {
-		p.empty[s] = true
-	}
-	return s, err
+	return p.minted(p.Tx.MappedStream(m.Kind, m.Canonical))
 }
 
 // Meet notes whom or what the record names by an id of its own: who waits for it is told.
@@ -221,10 +242,7 @@ type Bar struct{ Rule, Category string }
 var Forged = Bar{RuleSealed, categoryRecord}
 
 // NeverOf is the bar of a record that as a whole is never collected.
-func NeverOf(category string) Bar {
-	of := RefuseNever(map[string]int{category: 1})[0]
-	return Bar{of.Rule, of.Category}
-}
+func NeverOf(category string) Bar { return Bar{ruleOf(category), category} }
 
 // Plan settles what becomes of the record. parsed is what reading it counted; bar keeps the whole
 // of it out, whatever it says. ErrNeedState: streams have to be read first. Any other error is one

@@ -31,13 +31,17 @@ const (
 // record held.
 func RefuseNever(counts map[string]int) (out []Refusal) {
 	for _, c := range slices.Sorted(maps.Keys(counts)) {
-		rule := RuleNever
-		if c == record.CategoryLocation {
-			rule = RuleLocation
-		}
-		out = append(out, Refusal{rule, c, counts[c]})
+		out = append(out, Refusal{ruleOf(c), c, counts[c]})
 	}
 	return out
+}
+
+// ruleOf is the rule that keeps out what is never collected, of that category.
+func ruleOf(category string) string {
+	if category == record.CategoryLocation {
+		return RuleLocation
+	}
+	return RuleNever
 }
 
 // RefusedByPolicy adds to the refusals of a record that the tenant's policy keeps so many of its
@@ -130,12 +134,9 @@ func (p *Planner) Refusals(
 ) (steps []Step, apply func(), err error) {
 	var applies []func()
 	for _, r := range all {
-		stream, created, err := p.Tx.RefusalStream(concerned, r.Key())
+		stream, err := p.minted(p.Tx.RefusalStream(concerned, r.Key()))
 		if err != nil {
 			return nil, nil, err
-		}
-		if created {
-			p.empty[stream] = true
 		}
 		st, err := p.State(stream)
 		if err != nil {
@@ -166,12 +167,9 @@ func (p *Planner) Refusals(
 func (p *Planner) refuse(record Record, parsed Tally, rule, category string) (Result, error) {
 	out := Result{Becomes: Refused, Rule: rule, Tally: parsed}
 	fail := func(err error) (Result, error) { return Result{}, fmt.Errorf("refuse a record: %w", err) }
-	stream, created, err := record.RefusalStream(p.Tx, rule)
+	stream, err := p.minted(record.RefusalStream(p.Tx, rule))
 	if err != nil {
 		return fail(err)
-	}
-	if created {
-		p.empty[stream] = true
 	}
 	st, err := p.State(stream)
 	switch {

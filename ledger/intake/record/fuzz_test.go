@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/schemas"
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 var odd = []string{`{"a":1,"b":{"c":[2]}}`, `{"a":1,"a":2}`, ` {"a" : "b" } `, `[1, "x" ,null]`, `"a\"b"`,
@@ -174,8 +175,8 @@ func FuzzTextsAreToldAsTheRegularExpressionsToldThem(f *testing.F) {
 			t.Errorf("%q may be no secret", s)
 		}
 		plain := plainer.Replace(strings.ToLower(s))
-		if plainName(s) != plain {
-			t.Errorf("%q is %q plain, want %q", s, plainName(s), plain)
+		if catalogue.PlainName(s) != plain {
+			t.Errorf("%q is %q plain, want %q", s, catalogue.PlainName(s), plain)
 		}
 		secret := secretNames.MatchString(plain)
 		for _, w := range nameWords(s) {

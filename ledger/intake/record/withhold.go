@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
 
 // secretNames are parts of a property's name, lower-cased and without separators, that make its
@@ -127,19 +129,10 @@ func SecretText(s string) bool { return maySecret(s) && secretContent.MatchStrin
 // where the name is a setting's, a small number.
 func Secretive(name, value string) bool {
 	value = strings.TrimSpace(value)
-	if plain := plainName(name); secretName(name, plain) {
+	if plain := catalogue.PlainName(name); secretName(name, plain) {
 		return !switchValues.MatchString(value) && !(smallNumber.MatchString(value) && settingNames.MatchString(plain))
 	}
 	return SecretText(value)
-}
-
-var separators = strings.NewReplacer("_", "", "-", "", " ", "")
-
-func plainName(name string) string {
-	if name = strings.ToLower(name); strings.ContainsAny(name, "_- ") {
-		return separators.Replace(name)
-	}
-	return name
 }
 
 func secretName(name, plain string) bool {

@@ -103,9 +103,7 @@ func (k *kind) Link(p *plan.Planner, source string, waits []plan.Waiting) (steps
 		}
 		o := on{device: w.Device}
 		asked := s.time(k.requestedAt)
-		if u, ok := st.Content.(user); ok {
-			o.person = u.UserAt(asked)
-		}
+		o.person = st.UserAt(asked)
 		if _, gone, err := erasedThen(p.Tx, w.IDs, asked); err != nil {
 			return nil, err
 		} else if gone {

@@ -3,6 +3,7 @@ package remoteaction
 import (
 	"cmp"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -103,11 +104,6 @@ func (t *telling) Look(l *plan.Looking) {
 	}
 }
 
-// user tells who used a device when; the kind of devices knows.
-type user interface {
-	UserAt(at time.Time) uuid.UUID
-}
-
 // on is what is known of the device that an action is on, and of whoever used it then.
 type on struct {
 	device uuid.UUID
@@ -130,9 +126,7 @@ func (t *telling) resolve(p *plan.Planner, mint bool) (o on, other bool, err err
 				return o, false, err
 			}
 			o.device, o.exists = d.ID, st.Exists
-			if u, ok := st.Content.(user); ok {
-				o.person = u.UserAt(t.requested)
-			}
+			o.person = st.UserAt(t.requested)
 		} else if _, found, err = p.Tx.FindPerson(vault.PersonHint{ObjectID: t.device, At: t.requested}); found {
 			return o, true, err
 		} else if err != nil && !errors.Is(err, vault.ErrErasedSubject) {
@@ -140,22 +134,9 @@ func (t *telling) resolve(p *plan.Planner, mint bool) (o on, other bool, err err
 		}
 	}
 	if o.person == uuid.Nil && t.user != (vault.PersonHint{}) {
-		o.person, o.erased, err = t.who(p, t.user, mint)
+		o.person, o.erased, err = p.Whom(t.at(t.user), mint)
 	}
 	return o, false, err
-}
-
-// who finds somebody, and mints them where it may. erased: they are to be left out.
-func (t *telling) who(p *plan.Planner, h vault.PersonHint, mint bool) (id uuid.UUID, erased bool, err error) {
-	if mint {
-		id, err = p.Person(t.at(h))
-	} else {
-		id, _, err = p.Tx.FindPerson(t.at(h))
-	}
-	if errors.Is(err, vault.ErrErasedSubject) {
-		return uuid.Nil, true, nil
-	}
-	return id, false, err
 }
 
 // Plan compares what the record tells of the action with what is known of it.
@@ -204,7 +185,7 @@ func (t *telling) write(p *plan.Planner, st *plan.StreamState, o on) ([]plan.Ste
 	if g := t.group; g.id != "" {
 		now.values[k.group] = schemas.JSON(p.Tx.FactStream(g.kind, g.namespace, g.id).UUID().String())
 	}
-	actor, erased, err := t.who(p, t.actor, !st.Exists)
+	actor, erased, err := p.Whom(t.at(t.actor), !st.Exists)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -218,7 +199,7 @@ func (t *telling) write(p *plan.Planner, st *plan.StreamState, o on) ([]plan.Ste
 	}
 	changes, progressed, late := s.news(&now)
 	if st.Exists && actor == uuid.Nil && !erased && hasRole(changes, roleActor) { // who is new is made known
-		if actor, _, err = t.who(p, t.actor, true); err != nil {
+		if actor, _, err = p.Whom(t.at(t.actor), true); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -280,18 +261,22 @@ func (t *telling) write(p *plan.Planner, st *plan.StreamState, o on) ([]plan.Ste
 	return steps, plan.Unchanged, nil
 }
 
+// behind reports whether the attribute tells what became of a request.
+func (k *kind) behind(a *schemas.Attribute) bool {
+	return slices.Contains([]*schemas.Attribute{k.completedAt, k.failure, k.errorCode, k.withheld}, a)
+}
+
 // begun are the changes as of the request: nothing is told yet of what became of it.
 func (t *telling) begun(changes []change) []change {
 	k := t.kind
 	out := make([]change, 0, len(changes))
 	for _, c := range changes {
-		switch c.attr {
-		case k.completedAt, k.failure, k.errorCode, k.withheld:
-			continue
-		case k.state:
+		if c.attr == k.state {
 			c.plain = schemas.JSON(stateRequested)
 		}
-		out = append(out, c)
+		if !k.behind(c.attr) {
+			out = append(out, c)
+		}
 	}
 	return out
 }
@@ -300,13 +285,8 @@ func (t *telling) begun(changes []change) []change {
 func (t *telling) further(changes []change) (out []change) {
 	k := t.kind
 	for _, c := range changes {
-		switch c.attr {
-		case k.completedAt, k.failure, k.errorCode, k.withheld:
+		if k.behind(c.attr) || c.attr == k.state && t.state != stateRequested {
 			out = append(out, c)
-		case k.state:
-			if t.state != stateRequested {
-				out = append(out, c)
-			}
 		}
 	}
 	return out

@@ -9,6 +9,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -188,7 +189,7 @@ func (r *reading) value(o *record.Members, name string, as As, field string) (js
 		}
 		text = strings.ToLower(text)
 	case Type:
-		text = typeName(text)
+		text = source.TypeName(text)
 	case Name:
 		text = o.Name(name)
 	}

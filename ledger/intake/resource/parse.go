@@ -8,6 +8,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -76,7 +77,7 @@ var monitorNames = record.NamesOf("category", "properties", "time", "tenantId", 
 func (r *reading) read(m *record.Members) error {
 	f := r.form
 	if t := m.Text(odataType); t != "" {
-		m.Set(odataType, schemas.JSON(typeName(t)))
+		m.Set(odataType, schemas.JSON(source.TypeName(t)))
 	}
 	if f.Adapt != nil {
 		f.Adapt(m, &r.shapes)
@@ -171,11 +172,6 @@ func (r *reading) identityField() string {
 		}
 	}
 	return "@odata.context"
-}
-
-// typeName is the last part of an @odata.type.
-func typeName(s string) string {
-	return strings.TrimPrefix(strings.TrimPrefix(s, "#"), "microsoft.graph.")
 }
 
 // hint is how the record names the person whose the thing is.

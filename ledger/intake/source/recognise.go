@@ -61,7 +61,7 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 		return k
 	}
 	context = contextOf(rec, context)
-	odata := strings.TrimPrefix(strings.TrimPrefix(rec.Text("@odata.type"), "#"), "microsoft.graph.")
+	odata := TypeName(rec.Text("@odata.type"))
 	collection := contextPath(context)
 	form := r.ofGraph(odata, collection)
 	switch {
@@ -76,6 +76,11 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 		return taken(form)
 	}
 	return unnamed
+}
+
+// TypeName returns the name of a type of Graph, as an @odata.type tells it.
+func TypeName(odata string) string {
+	return strings.TrimPrefix(strings.TrimPrefix(odata, "#"), "microsoft.graph.")
 }
 
 // monitorKind tells the kind of a record of Azure Monitor, which names a category and holds
