@@ -21,9 +21,9 @@ func (w *world) setPolicy(items ...string) {
 	}
 }
 
-// What the tenant's policy refuses is dropped and counted in every kind, from the next record on:
-// whoever imports need not know of the change. What it refuses no more is taken at the next
-// telling.
+// What the tenant's policy refuses is dropped and counted, of devices and accounts, from the next
+// record on: whoever imports need not know of the change. What it refuses no more is taken at the
+// next telling.
 func TestWhatThePolicyRefusesIsDroppedAndCounted(t *testing.T) {
 	w := newWorld(t, true)
 	file := map[string]string{"a.json": device(1, "2026-03-02T08:00:00Z", map[string]any{
