@@ -107,7 +107,7 @@ func (f *Fleet) complianceRow(d *doc, dev *device, when time.Time, batch string)
 	}
 	d.str("DeviceName", dev.name)
 	d.str("UPN", upn)
-	d.str("ComplianceState", strconv.Itoa([...]int{1, 2, 3, 0}[dev.state]))
+	d.str("ComplianceState", strconv.Itoa([...]int{1, 2, 254, 0}[dev.state]))
 	d.str("ComplianceState_loc", complianceText[dev.state])
 	d.str("OSDescription", dev.platform.azure)
 	d.str("OSVersion", dev.platform.version(dev.osStep))

@@ -45,6 +45,7 @@ func TestAFleetComesToWhatItSaysOfItself(t *testing.T) {
 	check("records read", s.Read, want.Read)
 	check("failed", s.FailedCount, want.Failed)
 	check("unrecognised", sum(s.Unrecognised), want.Unrecognised)
+	check("codes that say another thing than the word beside them", s.CodesOtherwise, 0)
 	check("admin actions", facts, want.AuditFacts)
 	check("devices", len(devices), want.Devices)
 	own := schemas.Default().MustAttribute("device.ownership")
