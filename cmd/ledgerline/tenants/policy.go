@@ -28,9 +28,12 @@ func newPolicyShow(h Host) *cobra.Command {
 
 func newPolicySet(h Host) *cobra.Command {
 	var asked office.AskedPolicy
-	return cli.New(cli.Command{Use: "set NAME [--refuse-item ITEM…|none] [--retention CLASS=PERIOD… --ground TEXT]",
+	return cli.New(cli.Command{
+		Use:   "set NAME [--diagnostics in|out] [--refuse-item ITEM…|none] [--retention CLASS=PERIOD… --ground TEXT]",
 		Short: "Give a tenant a new version of its policy, from the next record on", Args: cobra.ExactArgs(1),
 		Flags: func(f cli.Flags) {
+			f.Choice(&asked.Diagnostics, "diagnostics", "", "", "optional diagnostics: in or out",
+				office.In, office.Out)
 			f.StringSliceVar(&asked.Items, "refuse-item", nil,
 				"item of `ledgerline schema catalogue` that is not to be held (repeatable), or none")
 			f.StringSliceVar(&asked.Retention, "retention", nil,
