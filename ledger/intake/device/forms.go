@@ -24,8 +24,10 @@ var forms = []source.Form{
 	{
 		Name: kindManagedDevice, Origin: source.Graph,
 		ODataTypes: []string{"managedDevice", "windowsManagedDevice"}, Collection: "managedDevices",
+		// The last is what Microsoft's export of a person's data leaves of one.
 		Members: [][]string{
 			{"id", "enrolledDateTime", "managementAgent"}, {"id", "managedDeviceOwnerType", "lastSyncDateTime"},
+			{"id", "managedDeviceOwnerType", "azureADDeviceId", "managedDeviceName"},
 		},
 		SDK: [][]string{{"lastSyncDateTime"}, {"enrolledDateTime"}},
 		Fields: entity.FieldNames(slices.Concat(graphDevice, graphHardware, graphHealth, graphClientHealth,
