@@ -19,7 +19,7 @@ import (
 
 // everyThing are the things that all forms tell of, and of each source of a declared kind a record
 // of all that it tells: a kind that joins them is among these by what it declares.
-func everyThing(t *testing.T) map[string]thing {
+func everyThing(t testing.TB) map[string]thing {
 	all := things()
 	for _, d := range resources(t) {
 		for i := range d.Sources {
@@ -146,8 +146,8 @@ func TestNothingThatIsPlantedInAnyFormStandsOpen(t *testing.T) {
 	}
 }
 
-// importPlanted imports a thing in all its forms, with a mark in each of their texts, and looks for
-// the marks.
+// importPlanted imports a thing in all its forms, with a mark in each of their texts, and looks
+// for the marks.
 func (w *world) importPlanted(name string, of thing) {
 	planted, ids, recorded, hours := map[string]string{}, map[string]bool{}, 0, 0
 	if of.before != "" {

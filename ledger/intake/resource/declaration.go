@@ -312,7 +312,8 @@ func (k *kind) Forms() (out []plan.KindForm) {
 	for i := range k.forms {
 		f := &k.forms[i]
 		out = append(out, plan.KindForm{Form: f.Form, OwnTime: f.Category != "",
-			Parse: func(in plan.Parsing) (plan.Record, error) { return k.parse(f, in) }})
+			Behind: f.AppsOn != "",
+			Parse:  func(in plan.Parsing) (plan.Record, error) { return k.parse(f, in) }})
 	}
 	return out
 }
@@ -325,6 +326,7 @@ func (k *kind) Readings() (out []plan.Reading) {
 			continue
 		}
 		out = append(out, plan.Reading{Name: f.Name, Of: f.Inside.Of, Member: f.Inside.Member,
+			Behind: f.AppsOn != "",
 			Parse: func(in plan.Parsing) ([]plan.Record, error) {
 				in.Parent = in.Around.Text("id")
 				r, err := k.parse(f, in)
