@@ -16,6 +16,7 @@ import (
 // snapshot is what one record tells of a thing.
 type snapshot struct {
 	*entity.Snapshot
+	whole   *entity.Snapshot // with all that may not be kept of it
 	kind    *kind
 	form    *form
 	id      string           // what tells the thing apart, as it is looked for
@@ -36,8 +37,9 @@ const odataType = "@odata.type"
 
 // parse reads a record. One that tells no time of its own is dated by its file.
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
+	whole := entity.NewSnapshot(f.Origin)
 	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
-		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f, refused: in.Never}}
+		snapshot: &snapshot{Snapshot: whole, whole: whole, kind: k, form: f, refused: in.Never}}
 	if in.Around != nil {
 		r.prefix = f.Inside.Member + "."
 	}

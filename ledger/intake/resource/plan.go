@@ -100,6 +100,13 @@ func (s *snapshot) onDevice() vault.DeviceHint {
 	return vault.DeviceHint{IntuneID: s.appsOn, At: s.Age()}
 }
 
+// Without takes out of the snapshot: what it told stays known, so that none of it stands open.
+func (s *snapshot) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *s, 0
+	kept.Snapshot, n = s.Snapshot.Without(refused)
+	return &kept, n
+}
+
 // Plan compares the snapshot with what is known of the thing.
 func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := s.Expired(p.Tx); err != nil {
@@ -110,11 +117,6 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 			return nil, 0, err
 		}
 	}
-	told := *s
-	s = &told
-	var refused int
-	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
-	s.refused = p.RefusedByPolicy(s.refused, refused)
 	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
 	stream, err := w.stream()
 	if err != nil {
@@ -241,7 +243,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	diff.Name(func(a *schemas.Attribute) uuid.UUID { return w.whose[a] })
-	diff.Protect(w.Snapshot, st)
+	diff.Protect(w.whole, st)
 	d := w.drafter()
 	steps, err := p.Encode(w.known, d.Events(st, w.kept, diff))
 	if err != nil {
