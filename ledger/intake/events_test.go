@@ -88,7 +88,8 @@ func withData(e object, members object) object {
 	return out
 }
 
-// Each example of the page is taken in as it is written there, whole, and there is one for each type.
+// Each example of the page is taken in as it is written there, whole, and there is one for each
+// type.
 func TestTheExamplesOfThePageAreTakenIn(t *testing.T) {
 	all := examples(t)
 	w := newWorld(t, true)

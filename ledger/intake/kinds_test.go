@@ -140,6 +140,10 @@ func FuzzParse(f *testing.F) {
 		`{"@odata.type":"#microsoft.graph.auditEvent","id":` + id + `,"activityDateTime":"2026-01-01T00:00:00Z",` +
 			`"actor":{},"resources":[{"modifiedProperties":[{}]}]}`,
 		`[]`, `{"category":{},"properties":[]}`,
+		`{"specversion":"1.0","id":"1","source":"/s","type":"io.github.ledgerline.support.case.v1",` +
+			`"data":{"caseId":"7","contact":{"email":"a@contoso.example"}}}`,
+		`{"specversion":"1.0","id":"1","source":"/s","type":"io.github.ledgerline.diagnostic.usage.v1",` +
+			`"time":"2026-01-01T00:00:00Z","data":{"feature":"x","uses":1}}`,
 	} {
 		f.Add([]byte(seed))
 	}

@@ -113,7 +113,7 @@ func things(t *testing.T) map[string]thing {
 		"counts": {stream: "counts", forms: inGraphsForms("deviceManagement/managedDeviceOverview", object{
 			"@odata.type": "#microsoft.graph.managedDeviceOverview", "id": guid(70, 1), "enrolledDeviceCount": 3,
 			"mdmEnrolledCount": 2, "deviceOperatingSystemSummary": object{"iosCount": 2, "windowsCount": 1}})},
-		"a licence of an app": {stream: "licence", forms: inGraphsForms("deviceAppManagement/mobileApps('"+guid(70, 2)+
+		"a licence of an app": {stream: "licence", forms: onItsPage("deviceAppManagement/mobileApps('"+guid(70, 2)+
 			"')/microsoft.graph.iosVppApp/assignedLicenses", object{"id": "l-1", "userId": guid(10, 1),
 			"@odata.type": "#microsoft.graph.iosVppAppAssignedDeviceLicense", "userName": "Anna de Vries",
 			"userPrincipalName": "anna@contoso.example", "userEmailAddress": "anna@mail.example",
@@ -149,6 +149,14 @@ func things(t *testing.T) map[string]thing {
 			"Log Analytics, CSV": asTable(',', logRow),
 		}},
 	}
+}
+
+// onItsPage leaves out the forms that do not say of what a record is a part.
+func onItsPage(collection string, rec object) map[string]string {
+	out := inGraphsForms(collection, rec)
+	delete(out, "Graph, its type")
+	delete(out, "SDK")
+	return out
 }
 
 // inEvents is the example of a type of event, as it may be held.
