@@ -82,7 +82,8 @@ pages: ## every page in Chromium: axe-core (WCAG 2.2 AA) at 1280 and 390 px, not
 
 .PHONY: acceptance
 acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka with SASL, TLS and ACLs under consumers and relay
-	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run 'Acceptance|RealRecords|DocumentedExamples' ./schemas/catalogue ./ledger/intake
+	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run TestAcceptance ./schemas/catalogue
+	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run 'RealRecords|DocumentedExamples' ./ledger/intake
 	LEDGERLINE_RECORDS=$(abspath $(RECORDS)) $(GO) test -tags acceptance -count=1 -timeout 20m -run TestAcceptance ./internal/e2e -binary $(CURDIR)/bin/ledgerline
 	@set -e; dir=$$(mktemp -d); node=$$(sh consumers/kafka/kafkatest/apache-kafka.sh $(KAFKA_CACHE) $$dir/kafka $(KAFKA_PORT) deploy/kafka); eval "$$node"; \
 	trap "kill -9 $$pid; while kill -0 $$pid 2>/dev/null; do sleep 0.1; done; rm -rf $$dir" EXIT; echo "Apache Kafka with accounts and rights: $$kafka"; \
