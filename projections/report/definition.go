@@ -223,6 +223,7 @@ type question struct {
 	lang   *words.Language
 	made   time.Time
 	zone   *time.Location
+	keep   content.Keep
 	owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }
 

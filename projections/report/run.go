@@ -80,7 +80,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	q := &question{
 		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
 		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{}, lang: l,
-		made: r.Now, zone: r.Location, owners: r.Owners,
+		made: r.Now, zone: r.Location, keep: r.Keep, owners: r.Owners,
 	}
 	rep := &Report{
 		Header: heading.Header{
