@@ -12,7 +12,6 @@ import (
 // ignored are types that no view shows, each by decision.
 var ignored = map[string]string{
 	"ledger.created.v1":   "read from events, by whoever opens the ledger",
-	"alert.recorded.v1":   "shown by whose it is, as every event that names somebody; a report of its own is to come",
 	"ledger.keys-lost.v1": "an act on the vault, which holds what it declares",
 }
 

@@ -142,7 +142,7 @@ func TestViewsAreFilledThroughGenuineWithoutARebuild(t *testing.T) {
 	}
 	const filled = "SELECT arrayStringConcat(arraySort(groupArray(concat(name, ' ', toString(uuid), ' ', " +
 		"toString(total_rows)))), ', ') FROM system.tables WHERE database = currentDatabase() AND " +
-		"match(name, '_v[0-9]+(r[0-9]+)?$') AND NOT match(name, '^(access|remote_action)_') AND " +
+		"match(name, '_v[0-9]+(r[0-9]+)?$') AND NOT match(name, '^(access|alert|remote_action)_') AND " +
 		"engine = 'ReplacingMergeTree'"
 	before := text1(t, db, filled)
 	for range 2 {
