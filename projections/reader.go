@@ -266,7 +266,8 @@ type Disagreement struct {
 	LastSeq   uint64
 }
 
-// StateKinds returns the kinds of which sources tell a state. What a tenant is declared as is none.
+// StateKinds returns the kinds of which sources tell a state. What a tenant is declared as is
+// none.
 func StateKinds() (out []string) {
 	for _, t := range schemas.Default().Types() {
 		if k := t.Kind(); t.Form == schemas.FormState && k != "tenant" && !slices.Contains(out, k) {
@@ -346,9 +347,9 @@ type Reader interface {
 	RemoteActions(ctx context.Context, tenant uuid.UUID, f RemoteFilter, asOf AsOf) iter.Seq2[RemoteAction, error]
 	// Alerts yields by the time of occurring, then sequence.
 	Alerts(ctx context.Context, tenant uuid.UUID, in Period, f AlertFilter, asOf AsOf) iter.Seq2[Alert, error]
-	// Disagreements counts where sources contradict one another in events of the period, by kind and
-	// attribute, then who told otherwise: facts by what intake found disputed, states by another
-	// source's value less than SoonAfter the one before, but for the attributes named.
+	// Disagreements counts where sources contradict one another in events of the period, by kind
+	// and attribute, then who told otherwise: facts by what intake found disputed, states by
+	// another source's value less than SoonAfter the one before, but for the attributes named.
 	Disagreements(ctx context.Context, tenant uuid.UUID, in Period, but []string,
 		asOf AsOf) ([]Disagreement, error)
 	// LastActs returns when each alias last acted by an admin action.

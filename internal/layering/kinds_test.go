@@ -49,7 +49,7 @@ var mayName = map[string]map[string]string{
 		"remoteaction": "test"},
 	"projections/clickhouse/read": {"device": "a view of apps", "adminaction": "a view of its own",
 		"account": "the states of all accounts"},
-	"projections/clickhouse/chtest": {"remoteaction": "test",
+	"projections/clickhouse/chtest": {"remoteaction": "test", "alert": "test",
 		"device": "test", "adminaction": "test", "account": "test"},
 	"projections/report/estate": {"role": "a report on them", "configuration": "a report on them",
 		"app": "a report on them", "device": "their apps", "account": "names of administrators",

@@ -484,7 +484,7 @@ func (m model) disagreements(tenant uuid.UUID, in projections.Period, but []stri
 					note(e, v.Text(), string(text(e, "action.form")), recorded[e.Stream])
 				}
 			}
-		case (kind == "device" || kind == "account" || kind == "remoteaction") && !strings.Contains(e.Type, ".restated."):
+		case slices.Contains(projections.StateKinds(), kind) && !strings.Contains(e.Type, ".restated."):
 			by := e.Draft.Source
 			if form := text(e, "remoteaction.form"); form != "" {
 				by = string(form)
@@ -495,7 +495,8 @@ func (m model) disagreements(tenant uuid.UUID, in projections.Period, but []stri
 				}
 				key := [3]string{string(e.Stream), v.Attr.ID, strings.Join(v.Path, "")}
 				had, ok := last[key]
-				if apart := occurred(e).Sub(had.at).Abs(); ok && seen && had.by != by && apart < projections.SoonAfter {
+				soon := occurred(e).Sub(had.at).Abs() < projections.SoonAfter
+				if ok && seen && soon && had.by != by {
 					note(e, v.Attr.ID, by, had.by)
 				}
 				last[key] = told{by, occurred(e)}

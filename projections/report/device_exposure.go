@@ -198,8 +198,8 @@ func (e *exposure) kinds() (rows []Row) {
 	return rows
 }
 
-// recoveryKeys are parts of what sources call it to read, rotate or recover a key that opens what a
-// device has encrypted.
+// recoveryKeys are parts of what sources call it to read, rotate or recover a key that opens what
+// a device has encrypted.
 var recoveryKeys = []string{"filevaultkey", "bitlockerkey", "recoverykey", "keyrecovery", "bitlocker key",
 	"recovery key"}
 

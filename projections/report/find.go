@@ -90,7 +90,7 @@ func eachName(
 		for i := range names {
 			all[i] = &names[i]
 		}
-		if err := opening(looking{opener})(ctx, all); err != nil {
+		if err := lookInto(looking{opener})(ctx, all); err != nil {
 			return err
 		}
 		for i, v := range names {

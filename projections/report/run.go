@@ -83,7 +83,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 		Made: r.Now, Zone: r.Location, Owners: r.Owners,
 	}
 	if opener != nil && r.Reveal && d.Personal {
-		q.Look, q.Open = opening(looking{opener}), opening(opener)
+		q.Look = lookInto(looking{opener})
 	}
 	rep := &Report{
 		Header: heading.Header{
@@ -277,8 +277,8 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 	}
 }
 
-// opening opens values through the opener, so many at a time.
-func opening(opener projections.Opener) func(context.Context, []*Value) error {
+// lookInto opens values through the opener, so many at a time.
+func lookInto(opener projections.Opener) func(context.Context, []*Value) error {
 	return func(ctx context.Context, values []*Value) error {
 		var tokens content.Tokens
 		for _, v := range values {

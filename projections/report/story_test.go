@@ -225,8 +225,8 @@ const (
 	policyID     = "11111111-0000-4000-8000-000000000003"
 )
 
-// owned: a role that Anna gave herself, a policy that she changed, apps on devices, alerts, and two
-// sources that tell things otherwise.
+// owned: a role that Anna gave herself, a policy that she changed, apps on devices, alerts, and
+// two sources that tell things otherwise.
 func owned(t *testing.T) *chtest.Story {
 	s := theStory(t)
 	zero := []string{"0"}
@@ -241,9 +241,10 @@ func owned(t *testing.T) *chtest.Story {
 			val{Attr: "action.target-name", Path: zero, V: target, Alias: tenantKey})
 		return stream
 	}
-	did("grant", "2026-11-12T09:00:00Z", "create", "Create RoleAssignment", "RoleAssignment", assignmentID, "Helpdesk NL")
-	changed := did("change", "2026-11-12T10:00:00Z", "update", "Patch DeviceCompliancePolicy", "DeviceCompliancePolicy",
-		policyID, "Compliant phones")
+	did("grant", "2026-11-12T09:00:00Z", "create", "Create RoleAssignment", "RoleAssignment",
+		assignmentID, "Helpdesk NL")
+	changed := did("change", "2026-11-12T10:00:00Z", "update", "Patch DeviceCompliancePolicy",
+		"DeviceCompliancePolicy", policyID, "Compliant phones")
 	s.Add("adminaction.disputed.v1", changed, "2026-11-12T10:00:00Z", "", actorAnna,
 		val{Attr: "action.form", V: "AuditLogs"},
 		val{Attr: "action.disputed-attribute", Path: zero, V: "action.result"},
@@ -281,7 +282,8 @@ func owned(t *testing.T) *chtest.Story {
 	}
 	s.Add("device.apps-changed.v1", mac, "2026-11-13T08:00:00Z", "", nil, app("1", "Notes", "1.2", id("mac apps")),
 		app("2", "Chess", "3.0", id("mac apps")))
-	s.Add("device.apps-changed.v1", worn, "2026-11-13T09:00:00Z", "", userFatima, app("3", "notes", "1.2", id("worn apps")))
+	s.Add("device.apps-changed.v1", worn, "2026-11-13T09:00:00Z", "", userFatima,
+		app("3", "notes", "1.2", id("worn apps")))
 	s.Add("device.apps-changed.v1", phone, "2026-11-13T09:00:00Z", "", userFatima,
 		app("4", "Private diary", "9", id("phone apps")))
 	s.Add("app.observed.v1", schemas.NewStream("app", id("notes")), "2026-11-13T10:00:00Z", "", nil,
@@ -291,8 +293,8 @@ func owned(t *testing.T) *chtest.Story {
 		val{Attr: "device.model", V: "MacBookPro18,3"})
 	s.AddFrom("graph", "device.inventory-changed.v1", mac, "2026-11-13T08:50:00Z", "", nil,
 		val{Attr: "device.model", V: "MacBook Pro"})
-	s.AddFrom("azure-monitor", "device.inventory-changed.v1", mac, "2026-11-13T11:00:00Z", "", nil, // it may have changed
-		val{Attr: "device.model", V: "MacBook Air"})
+	s.AddFrom("azure-monitor", "device.inventory-changed.v1", mac, "2026-11-13T11:00:00Z", "", nil,
+		val{Attr: "device.model", V: "MacBook Air"}) // it may have changed
 
 	s.Add("alert.recorded.v1", schemas.NewStream("alert", id("alert 1")), "2026-10-20T09:59:00Z", "", userFatima,
 		val{Attr: "alert.category", V: "compliance"}, val{Attr: "alert.result", V: "failure"},
@@ -306,7 +308,8 @@ func owned(t *testing.T) *chtest.Story {
 		val{Attr: "alert.failure-category", V: "enrollmentRestrictionsEnforced"},
 		val{Attr: "alert.failure-reason", V: "device type not allowed", Alias: bob},
 		val{Attr: "alert.user-upn", V: "bob@example.test", Alias: bob})
-	s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id("key")), "2026-11-14T09:00:00Z", "", annaOnFatima,
+	s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id("key")), "2026-11-14T09:00:00Z", "",
+		annaOnFatima,
 		val{Attr: "action.verb", V: "get"}, val{Attr: "action.operation", V: "getFileVaultKey ManagedDevice"},
 		val{Attr: "action.result", V: "success"}, val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
 		val{Attr: "action.target-type", Path: zero, V: "ManagedDevice"},

@@ -218,9 +218,8 @@ type Question struct {
 	Zone   *time.Location
 
 	// Look looks into protected values, for what is one thing to be told as one: none of it is
-	// shown. Open opens values that are shown, but not where they stand. Both are nil where all is
-	// masked.
-	Look, Open func(context.Context, []*content.Value) error
+	// shown. nil where all is masked.
+	Look func(context.Context, []*content.Value) error
 
 	Owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }

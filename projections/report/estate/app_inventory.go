@@ -54,16 +54,18 @@ var AppInventory = define.Definition{
 // mostApps bounds the apps that are counted at once, each version one.
 const mostApps = 500_000
 
-// installed is an app of one version, and the devices that have it.
+// installed is an app of one version, and the devices that have it. What it is called is shown as
+// one of them tells it, which is opened where it is shown.
 type installed struct {
-	name, version, publisher string
-	state                    document.State // of its name, where that cannot be shown
-	devices, seq             uint64
-	told                     content.Cell // on how many devices the source counts it
-	first, last              time.Time
+	nameOf
+	app, version, publisher content.Cell
+	devices, seq            uint64
+	told                    content.Cell // on how many devices the source counts it
+	first, last             time.Time
 }
 
-// nameOf is what is one app of one version: in whatever case, since sources differ in it.
+// nameOf is what is one app of one version: in small letters, since sources differ in it. Where it
+// cannot be looked into, why.
 type nameOf struct {
 	name, version string
 	state         document.State
@@ -72,17 +74,15 @@ type nameOf struct {
 type inventory map[nameOf]*installed
 
 // of is the app of that name and version.
-func (all inventory) of(a installed) (*installed, error) {
-	key := nameOf{name: strings.ToLower(a.name), version: strings.ToLower(a.version), state: a.state}
-	if all[key] == nil {
+func (all inventory) of(n nameOf) (*installed, error) {
+	n.name, n.version = strings.ToLower(n.name), strings.ToLower(n.version)
+	if all[n] == nil {
 		if len(all) == mostApps {
 			return nil, fmt.Errorf("more than %d apps and versions: too many to be counted at once", mostApps)
 		}
-		all[key] = &a
+		all[n] = &installed{nameOf: n}
 	}
-	one := all[key]
-	one.publisher = cmp.Or(one.publisher, a.publisher)
-	return one, nil
+	return all[n], nil
 }
 
 func (a *installed) seen(at time.Time, seq uint64) {
@@ -111,8 +111,8 @@ func appRows(ctx context.Context, q *define.Question) iter.Seq2[define.Row, erro
 			sorted = append(sorted, a)
 		}
 		slices.SortFunc(sorted, func(a, b *installed) int {
-			return cmp.Or(strings.Compare(strings.ToLower(a.name), strings.ToLower(b.name)),
-				strings.Compare(a.version, b.version), cmp.Compare(a.state, b.state))
+			return cmp.Or(strings.Compare(a.name, b.name), strings.Compare(a.nameOf.version, b.nameOf.version),
+				cmp.Compare(a.state, b.state))
 		})
 		for _, a := range sorted {
 			if !yield(a.row(), nil) {
@@ -133,22 +133,24 @@ func (all inventory) count(ctx context.Context, q *define.Question) error {
 	devices := 0
 	flush := func() error {
 		values := make([]content.Value, len(page))
-		open := make([]*content.Value, len(page))
+		looked := make([]*content.Value, len(page))
 		for i, e := range page {
 			values[i] = content.ValueOf(attrApp, e.held.Text, uuid.Nil)
-			open[i] = &values[i]
+			looked[i] = &values[i]
 		}
-		if q.Open != nil {
-			if err := q.Open(ctx, open); err != nil {
+		if q.Look != nil {
+			if err := q.Look(ctx, looked); err != nil {
 				return err
 			}
 		}
 		counted := map[*installed]int{} // the last device that it was counted on
 		for i, e := range page {
-			one, err := all.of(appOf(values[i]))
+			name := appOf(values[i])
+			one, err := all.of(name)
 			if err != nil {
 				return err
 			}
+			one.tell(e.held.Text, name)
 			if counted[one] != e.of {
 				counted[one] = e.of
 				one.devices++
@@ -196,49 +198,64 @@ func countsApps(d projections.Device, asked []string) bool {
 }
 
 // appOf reads an entry of a device's list.
-func appOf(v content.Value) installed {
-	if v.State != document.Shown {
-		return installed{state: v.State}
+func appOf(v content.Value) nameOf {
+	var app struct{ Name, Version string }
+	switch {
+	case v.State != document.Shown:
+		return nameOf{state: v.State}
+	case json.Unmarshal(v.JSON, &app) != nil:
+		return nameOf{state: document.NotGenuine}
 	}
-	var app struct{ Name, DisplayName, Version, Publisher string }
-	if json.Unmarshal(v.JSON, &app) != nil {
-		return installed{state: document.NotGenuine}
+	return nameOf{name: app.Name, version: app.Version}
+}
+
+// tell takes the names that a device's entry has, where none has told them yet.
+func (a *installed) tell(entry projections.Text, n nameOf) {
+	if len(a.app) > 0 {
+		return
 	}
-	return installed{name: cmp.Or(app.Name, app.DisplayName), version: app.Version, publisher: app.Publisher}
+	a.app = content.MemberOf(attrApp, entry, uuid.Nil, "name")
+	if n.version != "" || n.state != document.Shown {
+		a.version = content.MemberOf(attrApp, entry, uuid.Nil, "version")
+	}
+	a.publisher = content.MemberOf(attrApp, entry, uuid.Nil, "publisher")
 }
 
 // appNames are what the tenant's list of detected apps tells of each.
 var appNames = []string{"app.name", "app.version", "app.publisher", "app.device-count"}
 
-// told adds how many devices the source counts, and the apps that no device's own list names.
-// Where all is masked, only those that stand open can be told apart.
+// told adds how many devices the source counts, and the apps that no device's own list names. One
+// that cannot be looked into cannot be told from others.
 func (all inventory) told(ctx context.Context, q *define.Question) error {
 	var page []projections.Entity
 	flush := func() error {
 		texts := map[string][]string{}
-		for _, attr := range appNames[:3] {
+		for _, attr := range appNames[:2] {
 			of := make([]projections.Text, len(page))
 			for i, e := range page {
 				h, _ := e.Get(attr)
 				of[i] = h.Text
 			}
 			var err error
-			if texts[attr], err = shown(ctx, q, attr, of); err != nil {
+			if texts[attr], err = look(ctx, q, attr, of); err != nil {
 				return err
 			}
 		}
 		for i, e := range page {
-			h, _ := e.Get("app.device-count")
-			a := installed{name: texts["app.name"][i], version: texts["app.version"][i],
-				publisher: texts["app.publisher"][i]}
-			if a.name == "" { // it cannot be told from others
+			name := nameOf{name: texts["app.name"][i], version: texts["app.version"][i]}
+			if name.name == "" {
 				continue
 			}
-			one, err := all.of(a)
+			one, err := all.of(name)
 			if err != nil {
 				return err
 			}
-			one.told = content.Of("app.device-count", h.Text, uuid.Nil)
+			get := define.ValuesOf(e)
+			if len(one.app) == 0 {
+				one.app, one.version, one.publisher = get("app.name"), get("app.version"), get("app.publisher")
+			}
+			h, _ := e.Get("app.device-count")
+			one.told = get("app.device-count")
 			one.seen(h.Observed, h.Seq)
 		}
 		page = page[:0]
@@ -263,40 +280,14 @@ func (all inventory) told(ctx context.Context, q *define.Question) error {
 	return flush()
 }
 
-// shown opens texts that are shown, "" for what does not open.
-func shown(ctx context.Context, q *define.Question, attr string, texts []projections.Text) ([]string, error) {
-	values := make([]content.Value, len(texts))
-	open := make([]*content.Value, len(texts))
-	for i, t := range texts {
-		values[i] = content.ValueOf(attr, t, uuid.Nil)
-		open[i] = &values[i]
-	}
-	if q.Open != nil {
-		if err := q.Open(ctx, open); err != nil {
-			return nil, err
-		}
-	}
-	out := make([]string, len(texts))
-	for i, v := range values {
-		if v.State == document.Shown && texts[i] != "" {
-			out[i], _ = document.String(v.JSON)
-		}
-	}
-	return out, nil
-}
-
 func (a *installed) row() define.Row {
-	name := content.Text(a.name)
-	if a.state != document.Shown {
-		name = content.Cell{{Attr: attrApp, State: a.state}}
-	}
 	var devices content.Cell
 	if a.devices > 0 {
 		devices = content.Number(a.devices)
 	}
 	return define.Row{
-		Key: string(schemas.JSON([]any{a.name, a.version, a.state})), Seq: a.seq,
-		Cells: []content.Cell{name, content.Text(a.version), content.Text(a.publisher), devices, a.told,
-			content.Instant(a.first), content.Instant(a.last), content.Sequence(a.seq)},
+		Key: string(schemas.JSON([]any{a.name, a.nameOf.version, a.state})), Seq: a.seq,
+		Cells: []content.Cell{a.app, a.version, a.publisher, devices, a.told, content.Instant(a.first),
+			content.Instant(a.last), content.Sequence(a.seq)},
 	}
 }
