@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/alone"
+	"github.com/ledgerline/ledgerline/cmd/ledgerline/tenants"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/heap"
@@ -93,9 +94,9 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.Exit(cli.Wrong, err) })
 	a.flags(root)
-	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
-		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(), newRestore(a),
-		newReindex(a), newOfficer(a), alone.Schema())
+	root.AddCommand(newUp(a), tenants.Commands(a.host()), newImport(a), newTail(a), newStatus(a), newReport(a),
+		newDSAR(a), newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(),
+		newRestore(a), newReindex(a), newOfficer(a), alone.Schema())
 	cli.Explain(root, texts)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -367,20 +367,33 @@ const NoItems = "none"
 // DefaultPeriod takes a class's own period back, in AskedPolicy.Retention.
 const DefaultPeriod = "default"
 
+// What AskedPolicy says of optional data.
+const (
+	In  = "in"
+	Out = "out"
+)
+
+// optional are In and Out as a policy says them.
+var optional = map[string]string{In: policy.Kept, Out: policy.Refused}
+
 // AskedPolicy is what people ask of a tenant's policy: what it names is changed, all else stays.
 type AskedPolicy struct {
-	Items     []string // those that are refused from then on, and no others; or NoItems
-	Retention []string // CLASS=PERIOD, or CLASS=DefaultPeriod
-	Ground    string   // of these periods
+	Diagnostics string   // In, Out, or "" for as it is
+	Items       []string // those that are refused from then on, and no others; or NoItems
+	Retention   []string // CLASS=PERIOD, or CLASS=DefaultPeriod
+	Ground      string   // of these periods
 }
 
 // Change returns what makes the policy asked for of the one that holds. Its error is a *Problem
 // where nothing is asked for, or joins *policy.Errors.
 func (a AskedPolicy) Change() (func(policy.Policy) policy.Policy, error) {
-	if len(a.Items)+len(a.Retention) == 0 {
+	if len(a.Items)+len(a.Retention)+len(a.Diagnostics) == 0 {
 		return nil, &Problem{Field: FieldPolicy, Code: ErrMissing}
 	}
 	change := func(p policy.Policy) policy.Policy {
+		if a.Diagnostics != "" {
+			p.Diagnostics = optional[a.Diagnostics]
+		}
 		if len(a.Items) > 0 {
 			p.Items = a.Items
 			if slices.Equal(a.Items, []string{NoItems}) {

@@ -50,7 +50,7 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
-	at := cut(schemas.KnownTime(h.At))
+	at := store.Cut(schemas.KnownTime(h.At))
 	intune, directory := identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID)
 	if intune == "" && directory == "" {
 		return Device{}, false, nil
@@ -62,7 +62,7 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 	if row == nil {
 		created = true
 		row = &store.OwnerRow{Owner: schemas.Owner{Kind: schemas.OwnerDevice, ID: tx.keys.NewID(keyring.Device)},
-			Created: cut(tx.v.clock()), Identified: intune != ""}
+			Created: store.Cut(tx.v.clock()), Identified: intune != ""}
 		if err := tx.mintOwner(*row); err != nil {
 			return fail(err)
 		}
@@ -85,7 +85,7 @@ func (tx *Tx) Device(h DeviceHint) (d Device, created bool, err error) {
 // whether there is one. ErrErasedSubject as for Device.
 func (tx *Tx) FindDevice(h DeviceHint) (d Device, found bool, err error) {
 	row, err := tx.findDevice(identifier(kindIntuneID, h.IntuneID), identifier(kindDirectoryID, h.DirectoryID),
-		cut(schemas.KnownTime(h.At)))
+		store.Cut(schemas.KnownTime(h.At)))
 	if err != nil {
 		return Device{}, false, fmt.Errorf("find device: %w", err)
 	}
@@ -182,8 +182,8 @@ func (tx *Tx) SetHolder(device uuid.UUID, ownership string, user uuid.UUID, at t
 	if now.Generation > 0 && now.Ownership == ownership && now.User == user {
 		return newDevice(now), nil
 	}
-	if at = cut(schemas.KnownTime(at)); at.IsZero() {
-		at = cut(tx.v.clock())
+	if at = store.Cut(schemas.KnownTime(at)); at.IsZero() {
+		at = store.Cut(tx.v.clock())
 	}
 	if now, err = tx.beginPeriod(now, ownership, user, at, false); err != nil {
 		return fail(err)

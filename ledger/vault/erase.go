@@ -73,7 +73,7 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 		return fail(err)
 	}
 	e := store.ErasureRow{Completion: completion, Tenant: tx.tenant, Person: person, State: store.ErasureBegun,
-		Begun: cut(tx.v.clock())}
+		Begun: store.Cut(tx.v.clock())}
 	for _, k := range keys {
 		e.Keys = append(e.Keys, k.ID)
 	}
@@ -164,7 +164,7 @@ func (tx *Tx) ClaimErasure(completion uuid.UUID, until time.Time) error {
 	case !ok || e.Tenant != tx.tenant || e.State == store.ErasureCompleted:
 		return fail(ErrNotFound)
 	}
-	e.Claimed = cut(until)
+	e.Claimed = store.Cut(until)
 	if err := tx.rows.PutErasure(e); err != nil {
 		return fail(err)
 	}
@@ -249,9 +249,9 @@ func (tx *Tx) destroy(order uuid.UUID, keys []uuid.UUID, erased time.Time) error
 	case known && e.Tenant != tx.tenant:
 		return fail(fmt.Errorf("the order is another tenant's: %w", ErrNotFound))
 	case !known:
-		e = store.ErasureRow{Completion: order, Tenant: tx.tenant, Begun: cut(tx.v.clock())}
+		e = store.ErasureRow{Completion: order, Tenant: tx.tenant, Begun: store.Cut(tx.v.clock())}
 		if !erased.IsZero() {
-			e.Begun = cut(erased)
+			e.Begun = store.Cut(erased)
 		}
 	}
 	var mappings []schemas.Owner

@@ -56,7 +56,7 @@ func (tx *Tx) name(o schemas.Owner, kind, value string, at time.Time, minted boo
 			return err
 		}
 	}
-	return tx.see(o, kind, value, cut(tx.v.clock()))
+	return tx.see(o, kind, value, store.Cut(tx.v.clock()))
 }
 
 // see records that the owner was seen under the value at that time. A row is extended only across

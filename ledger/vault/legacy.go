@@ -23,7 +23,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 	state := byte(0)
 	var tenants []store.TenantRow
 	err := v.view(ctx, uuid.Nil, func(rows store.Rows) error {
-		b, ok, err := setting(rows, settingLegacy)
+		b, ok, err := store.Setting(rows, settingLegacy)
 		if err != nil || !ok || len(b) != 1 {
 			return err
 		}
@@ -41,7 +41,7 @@ func (v *Vault) rewrap(ctx context.Context) error {
 	set := func(b byte) error {
 		return v.update(ctx, uuid.Nil, func(rows store.Rows) error {
 			// Nor did a vault have a K_record of its own.
-			if _, ok, err := setting(rows, settingRecord); err != nil {
+			if _, ok, err := store.Setting(rows, settingRecord); err != nil {
 				return err
 			} else if !ok {
 				if err := mintRecordKey(ctx, v.kek, rows, v.id); err != nil {

@@ -2,7 +2,6 @@ package vault
 
 import (
 	"strings"
-	"time"
 
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -11,7 +10,7 @@ import (
 // every kind so far compares without case, with A to Z lower-cased.
 func normalise(kind, value string) string {
 	switch kind {
-	case kindObjectID, kindUPN, kindEmail, kindIntuneID, kindDirectoryID, kindTenantName:
+	case kindObjectID, kindUPN, kindEmail, kindIntuneID, kindDirectoryID:
 		return schemas.LowerASCII(strings.TrimSpace(value))
 	}
 	panic("vault: lookup kind " + kind + " has no normalisation")
@@ -23,12 +22,4 @@ func identifier(kind, value string) string {
 		return ""
 	}
 	return normalise(kind, value)
-}
-
-// cut brings a time to the precision in which the vault keeps it: milliseconds, UTC, cut.
-func cut(t time.Time) time.Time {
-	if t.IsZero() {
-		return time.Time{}
-	}
-	return t.UTC().Truncate(time.Millisecond)
 }

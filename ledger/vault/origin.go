@@ -34,7 +34,7 @@ func (v *Vault) OriginKey(ctx context.Context, tenant uuid.UUID) (k schemas.Orig
 	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
 		row, w := tenant, store.Wrapped{}
 		if tenant == uuid.Nil {
-			b, ok, err := setting(rows, settingRecord)
+			b, ok, err := store.Setting(rows, settingRecord)
 			if err != nil || !ok || len(b) < 4 {
 				return err
 			}

@@ -33,7 +33,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	if err := tx.keys.Writable(); err != nil {
 		return fail(err)
 	}
-	at := cut(schemas.KnownTime(h.At))
+	at := store.Cut(schemas.KnownTime(h.At))
 	object, upn, email := identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
 		identifier(kindEmail, h.Email)
 	o, found, err := tx.findPerson(object, upn, email, at)
@@ -44,7 +44,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 		return uuid.Nil, false, nil
 	}
 	if !found {
-		if err := tx.mintOwner(store.OwnerRow{Owner: o, Created: cut(tx.v.clock()),
+		if err := tx.mintOwner(store.OwnerRow{Owner: o, Created: store.Cut(tx.v.clock()),
 			Identified: object != ""}); err != nil {
 			return fail(err)
 		}
@@ -66,7 +66,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 // tells whether there is one. ErrErasedSubject as for Person.
 func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
 	o, found, err := tx.findPerson(identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
-		identifier(kindEmail, h.Email), cut(schemas.KnownTime(h.At)))
+		identifier(kindEmail, h.Email), store.Cut(schemas.KnownTime(h.At)))
 	if err != nil {
 		return uuid.Nil, false, fmt.Errorf("find person: %w", err)
 	}
@@ -104,7 +104,7 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 	}
 	moment := at
 	if moment.IsZero() {
-		moment = cut(tx.v.clock())
+		moment = store.Cut(tx.v.clock())
 	}
 	if at.IsZero() {
 		if gone, err := tx.suppressed(kind, name, at); err != nil || gone {

@@ -2,6 +2,8 @@ package vault
 
 import (
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/register"
+	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -31,4 +33,18 @@ type Sealing = keyring.Sealing
 // where Seal would for those. The draft must not be changed between the two, and stays as it was.
 func (tx *Tx) Prepare(d *schemas.Draft) (*Sealing, error) {
 	return tx.keys.Prepare(d, tx.lost)
+}
+
+// lost reports whether a loss was declared that an unknown alias of that month may
+// be due to; "" is any month.
+func (tx *Tx) lost(month string) (bool, error) {
+	var ok bool
+	l, err := read(tx, func(rows store.Rows) (l register.Loss, err error) {
+		l, ok, err = register.LossOf(rows)
+		return l, err
+	})
+	if err != nil || !ok {
+		return false, err
+	}
+	return month == "" || month <= schemas.Month(l.Until, l.Until), nil
 }

@@ -22,7 +22,9 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/tenant"
 	"github.com/ledgerline/ledgerline/ledger/vault/keyring"
+	"github.com/ledgerline/ledgerline/ledger/vault/register"
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/ledger/vault/working"
@@ -40,12 +42,22 @@ var (
 	ErrLost      = keyring.ErrLost      // the vault was declared to have lost keys, and knows no such alias
 	ErrKEK       = keyring.ErrKEK       // see OpenFileKEK
 
-	ErrExists        = errors.New("exists already")
-	ErrErasedSubject = errors.New("erased-subject")    // the record is not newer than the erasure of the one it names
-	ErrErasing       = errors.New("erasure under way") // begun, and neither done nor taken back
-	ErrOtherLedger   = errors.New("the vault belongs to another ledger")
+	ErrExists      = register.ErrExists
+	ErrOtherLedger = register.ErrOtherLedger
+
+	// ErrErasedSubject: the record is not newer than the erasure of the one it names.
+	ErrErasedSubject = errors.New("erased-subject")
+
+	ErrErasing       = errors.New("erasure under way")        // begun, and neither done nor taken back
 	ErrHeld          = errors.New("held")                     // a hold forbids it
 	ErrUninitialised = errors.New("the store holds no vault") // Create has not been run on it
+)
+
+// What a tenant is declared as stands in its own package, what a vault has lost in its register.
+type (
+	Tenant    = tenant.Tenant
+	NewTenant = tenant.New
+	Loss      = register.Loss
 )
 
 // KEK is the key-encryption key, and FileKEK one in a file.
@@ -87,29 +99,23 @@ func (c Config) Validate() error {
 // Names of the settings.
 const (
 	settingID       = "vault-id"
-	settingLookup   = "lookup-key" // epoch[4] ‖ wrapped global K_lookup, for tenants' names
-	settingRecord   = "record-key" // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
-	settingForgets  = "forgets"    // counts what may invalidate a cached key
-	settingLedger   = "ledger-id"
-	settingAnchor   = "ledger-anchor"
-	settingOrders   = "orders-after" // the anchor noted last while no erasure was pending
-	settingLost     = "lost"         // what AcceptLoss declared
-	settingAccounts = "accounts"     // epoch[4] ‖ wrapped list of those who may sign in
+	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord   = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
+	settingForgets  = "forgets"      // counts what may invalidate a cached key
 	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
-	kindAccounts    = "vault.accounts"
-	kindProfile     = "tenant.profile"
-	classIdentity   = "identity" // class of the key that stands for an owner's mapping; it seals nothing
+	classIdentity   = "identity"     // class of the key that stands for an owner's mapping; it seals nothing
 	kindObjectID    = "person.object-id"
 	kindUPN         = "person.upn"
 	kindEmail       = "person.email"
 	kindIntuneID    = "device.intune-id"
 	kindDirectoryID = "device.directory-id"
-	kindTenantName  = "tenant.name"
 )
 
 // Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by
 // several processes on one store too.
 type Vault struct {
+	*register.Register // its ledger, its tenants, its accounts
+
 	store store.Store
 	kek   KEK
 	clock func() time.Time
@@ -136,7 +142,7 @@ func Create(ctx context.Context, c Config) (*Vault, error) {
 		return nil, err
 	}
 	err := c.Store.Update(ctx, uuid.Nil, func(rows store.Rows) error {
-		if _, ok, err := setting(rows, settingID); err != nil || ok {
+		if _, ok, err := store.Setting(rows, settingID); err != nil || ok {
 			return errors.Join(err, ErrExists)
 		}
 		id := uuid.New()
@@ -196,6 +202,8 @@ func Open(ctx context.Context, c Config) (*Vault, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open vault: %w", err)
 	}
+	v.Register = register.New(register.Config{ID: v.id, KEK: v.kek, Global: &v.global, Clock: v.clock,
+		Update: v.update, View: v.view})
 	if err := v.rewrap(ctx); err != nil {
 		return nil, fmt.Errorf("open vault: rewrap what an older version wrote: %w", err)
 	}
@@ -302,7 +310,7 @@ func (tx *Tx) flushKnown(rows store.Rows) error {
 	if tx.known.Clean() {
 		return nil
 	}
-	said, _, err := setting(rows, store.Known(tx.tenant))
+	said, _, err := store.Setting(rows, store.Known(tx.tenant))
 	if err != nil {
 		return err
 	}
@@ -311,13 +319,6 @@ func (tx *Tx) flushKnown(rows store.Rows) error {
 
 // Tenant returns the id of the transaction's tenant.
 func (tx *Tx) Tenant() uuid.UUID { return tx.tenant }
-
-// setting reads one.
-func setting(rows store.Rows, name string) (value []byte, found bool, err error) {
-	all, err := rows.Settings(name)
-	value, found = all[name]
-	return value, found, err
-}
 
 // forget makes every process drop its cached keys at its next transaction, and this one at once.
 func (tx *Tx) forget() error {

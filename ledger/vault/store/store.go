@@ -125,6 +125,21 @@ type Rows interface {
 // them is what they are.
 func Changes(tenant uuid.UUID) string { return "changes." + tenant.String() }
 
+// Setting returns the value of one; found tells whether it exists.
+func Setting(rows Rows, name string) (value []byte, found bool, err error) {
+	all, err := rows.Settings(name)
+	value, found = all[name]
+	return value, found, err
+}
+
+// Cut brings a time to the precision in which rows keep it: milliseconds, UTC, cut.
+func Cut(t time.Time) time.Time {
+	if t.IsZero() {
+		return time.Time{}
+	}
+	return t.UTC().Truncate(time.Millisecond)
+}
+
 // Keys name rows. What a key names may be no row, one, or several. With some rows come those that
 // whoever asks for them needs next.
 type Keys struct {

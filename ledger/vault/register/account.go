@@ -1,4 +1,4 @@
-package vault
+package register
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 // it is a text; it lies wrapped, since it names people.
 
 // Accounts returns the list, nil where none was kept.
-func (v *Vault) Accounts(ctx context.Context) (list []byte, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
-		list, err = v.accounts(ctx, rows)
+func (r *Register) Accounts(ctx context.Context) (list []byte, err error) {
+	err = r.c.View(ctx, uuid.Nil, func(rows store.Rows) error {
+		list, err = r.accounts(ctx, rows)
 		return err
 	})
 	if err != nil {
@@ -29,16 +29,16 @@ func (v *Vault) Accounts(ctx context.Context) (list []byte, err error) {
 // UpdateAccounts replaces the list by what change makes of it, in one write transaction: no other
 // process changes it meanwhile. Where change returns an error, that is returned and nothing
 // changed.
-func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]byte, error)) error {
-	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
-		list, err := v.accounts(ctx, rows)
+func (r *Register) UpdateAccounts(ctx context.Context, change func(list []byte) ([]byte, error)) error {
+	err := r.c.Update(ctx, uuid.Nil, func(rows store.Rows) error {
+		list, err := r.accounts(ctx, rows)
 		if err != nil {
 			return err
 		}
 		if list, err = change(list); err != nil {
 			return err
 		}
-		w, err := keyring.Wrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts, list)
+		w, err := keyring.Wrap(ctx, r.c.KEK, uuid.Nil, r.c.ID, kindAccounts, list)
 		if err != nil {
 			return err
 		}
@@ -50,14 +50,14 @@ func (v *Vault) UpdateAccounts(ctx context.Context, change func(list []byte) ([]
 	return nil
 }
 
-func (v *Vault) accounts(ctx context.Context, rows store.Rows) ([]byte, error) {
-	raw, ok, err := setting(rows, settingAccounts)
+func (r *Register) accounts(ctx context.Context, rows store.Rows) ([]byte, error) {
+	raw, ok, err := store.Setting(rows, settingAccounts)
 	if err != nil || !ok {
 		return nil, err
 	}
 	if len(raw) < 4 {
 		return nil, fmt.Errorf("the list has %d bytes", len(raw))
 	}
-	return keyring.Unwrap(ctx, v.kek, uuid.Nil, v.id, kindAccounts,
+	return keyring.Unwrap(ctx, r.c.KEK, uuid.Nil, r.c.ID, kindAccounts,
 		store.Wrapped{Epoch: binary.BigEndian.Uint32(raw), Bytes: raw[4:]})
 }

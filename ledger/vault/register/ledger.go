@@ -1,4 +1,4 @@
-package vault
+package register
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 
 // Bind binds the vault to the ledger for good. Repeating it changes nothing. ErrOtherLedger: it is
 // another's.
-func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
+func (r *Register) Bind(ctx context.Context, ledger uuid.UUID) error {
 	if ledger == uuid.Nil {
 		return errors.New("bind vault: the ledger's id is missing")
 	}
-	if bound, ok, err := v.Ledger(ctx); err == nil && ok && bound == ledger {
+	if bound, ok, err := r.Ledger(ctx); err == nil && ok && bound == ledger {
 		return nil
 	}
-	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
+	err := r.c.Update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		switch {
 		case err != nil:
@@ -45,8 +45,8 @@ func (v *Vault) Bind(ctx context.Context, ledger uuid.UUID) error {
 
 // Ledger returns the id of the ledger that the vault is bound to; bound
 // tells whether it is to any.
-func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
+func (r *Register) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error) {
+	err = r.c.View(ctx, uuid.Nil, func(rows store.Rows) error {
 		id, bound, err = boundTo(rows)
 		return err
 	})
@@ -57,7 +57,7 @@ func (v *Vault) Ledger(ctx context.Context) (id uuid.UUID, bound bool, err error
 }
 
 func boundTo(rows store.Rows) (uuid.UUID, bool, error) {
-	b, ok, err := setting(rows, settingLedger)
+	b, ok, err := store.Setting(rows, settingLedger)
 	if err != nil || !ok {
 		return uuid.Nil, false, err
 	}
@@ -92,8 +92,8 @@ func decodeAnchor(b []byte) (a schemas.Anchor, err error) {
 // changes nothing. ErrOtherLedger: the anchor is not of the ledger that the vault is bound to, or
 // the vault is bound to none. An anchor of the same sequence and another event is an error: the
 // ledger is not the one that it was.
-func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
-	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
+func (r *Register) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
+	err := r.c.Update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -128,13 +128,40 @@ func (v *Vault) SaveAnchor(ctx context.Context, a schemas.Anchor) error {
 	return nil
 }
 
+// LowerAnchor notes an anchor of a lower sequence than the one noted: the ledger has lost what
+// came after it, for good, and somebody has accepted that. Any other is SaveAnchor's.
+func (r *Register) LowerAnchor(ctx context.Context, a schemas.Anchor) error {
+	err := r.c.Update(ctx, uuid.Nil, func(rows store.Rows) error {
+		bound, ok, err := boundTo(rows)
+		switch {
+		case err != nil:
+			return err
+		case !ok || bound != a.LedgerID:
+			return ErrOtherLedger
+		}
+		was, ok, err := anchorOf(rows)
+		if err != nil {
+			return err
+		}
+		if !ok || was.Seq <= a.Seq {
+			return errors.New("the anchor noted is not of a higher sequence")
+		}
+		// What stood behind it is gone, the orders among it too.
+		return errors.Join(rows.PutSetting(settingAnchor, encodeAnchor(a)), rows.PutSetting(settingOrders, nil))
+	})
+	if err != nil {
+		return fmt.Errorf("lower the vault's anchor: %w", err)
+	}
+	return nil
+}
+
 // OrdersAfter returns the anchor that was noted last while no erasure was pending; found tells
 // whether any was. What is pending was begun after it, and its order, where it has one, stands in
 // the ledger behind it. Only Destroy of an order that this vault did not begin makes an erasure
 // pending whose order may stand before.
-func (v *Vault) OrdersAfter(ctx context.Context) (a schemas.Anchor, found bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
-		b, _, err := setting(rows, settingOrders)
+func (r *Register) OrdersAfter(ctx context.Context) (a schemas.Anchor, found bool, err error) {
+	err = r.c.View(ctx, uuid.Nil, func(rows store.Rows) error {
+		b, _, err := store.Setting(rows, settingOrders)
 		if err != nil || len(b) == 0 {
 			return err
 		}
@@ -149,8 +176,8 @@ func (v *Vault) OrdersAfter(ctx context.Context) (a schemas.Anchor, found bool, 
 }
 
 // LoadAnchor returns the anchor noted last; found tells whether any was.
-func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
+func (r *Register) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, err error) {
+	err = r.c.View(ctx, uuid.Nil, func(rows store.Rows) error {
 		a, found, err = anchorOf(rows)
 		return err
 	})
@@ -161,7 +188,7 @@ func (v *Vault) LoadAnchor(ctx context.Context) (a schemas.Anchor, found bool, e
 }
 
 func anchorOf(rows store.Rows) (schemas.Anchor, bool, error) {
-	b, ok, err := setting(rows, settingAnchor)
+	b, ok, err := store.Setting(rows, settingAnchor)
 	if err != nil || !ok {
 		return schemas.Anchor{}, false, err
 	}
@@ -170,9 +197,9 @@ func anchorOf(rows store.Rows) (schemas.Anchor, bool, error) {
 }
 
 // Counts counts what the vault holds.
-func (v *Vault) Counts(ctx context.Context) (store.Counts, error) {
+func (r *Register) Counts(ctx context.Context) (store.Counts, error) {
 	var c store.Counts
-	err := v.view(ctx, uuid.Nil, func(rows store.Rows) (err error) {
+	err := r.c.View(ctx, uuid.Nil, func(rows store.Rows) (err error) {
 		c, err = rows.Count()
 		return err
 	})
@@ -183,9 +210,9 @@ func (v *Vault) Counts(ctx context.Context) (store.Counts, error) {
 }
 
 // HasTenant reports whether the vault knows a tenant of that id.
-func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
+func (r *Register) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 	known := false
-	err := v.view(ctx, tenant, func(rows store.Rows) (err error) {
+	err := r.c.View(ctx, tenant, func(rows store.Rows) (err error) {
 		_, known, err = rows.Tenant(tenant)
 		return err
 	})
@@ -199,12 +226,12 @@ func (v *Vault) HasTenant(ctx context.Context, tenant uuid.UUID) (bool, error) {
 // order: it knows tombstones. An event names an alias only after the vault holds it, so a vault to
 // which aliases are unknown is older than the event. Of a tenant that it does not know, it knows
 // none.
-func (v *Vault) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) ([]uuid.UUID, error) {
+func (r *Register) Unknown(ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID) ([]uuid.UUID, error) {
 	if len(aliases) == 0 {
 		return nil, nil
 	}
 	var out []uuid.UUID
-	err := v.view(ctx, tenant, func(rows store.Rows) error {
+	err := r.c.View(ctx, tenant, func(rows store.Rows) error {
 		found, err := rows.Fetch(store.Keys{Aliases: aliases})
 		if err != nil {
 			return err
@@ -237,12 +264,12 @@ type Loss struct {
 // AcceptLoss declares a loss. From then on a token whose alias the vault does not know reads
 // ErrLost, and not ErrTampered, if its month is not after the declaration. Declared again, it
 // reaches as far as the farther of the two. ErrOtherLedger as for SaveAnchor.
-func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
+func (r *Register) AcceptLoss(ctx context.Context, l Loss) error {
 	fail := func(err error) error { return fmt.Errorf("accept loss: %w", err) }
 	if l.Until.IsZero() {
 		return fail(errors.New("the time of the declaration is missing"))
 	}
-	err := v.update(ctx, uuid.Nil, func(rows store.Rows) error {
+	err := r.c.Update(ctx, uuid.Nil, func(rows store.Rows) error {
 		bound, ok, err := boundTo(rows)
 		if err != nil {
 			return err
@@ -250,7 +277,7 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 		if !ok || bound != l.Ledger {
 			return ErrOtherLedger
 		}
-		was, ok, err := lossOf(rows)
+		was, ok, err := LossOf(rows)
 		if err != nil {
 			return err
 		}
@@ -271,9 +298,9 @@ func (v *Vault) AcceptLoss(ctx context.Context, l Loss) error {
 }
 
 // AcceptedLoss returns what AcceptLoss declared; found tells whether it did.
-func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error) {
-	err = v.view(ctx, uuid.Nil, func(rows store.Rows) error {
-		l, found, err = lossOf(rows)
+func (r *Register) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error) {
+	err = r.c.View(ctx, uuid.Nil, func(rows store.Rows) error {
+		l, found, err = LossOf(rows)
 		return err
 	})
 	if err != nil {
@@ -282,8 +309,9 @@ func (v *Vault) AcceptedLoss(ctx context.Context) (l Loss, found bool, err error
 	return l, found, nil
 }
 
-func lossOf(rows store.Rows) (l Loss, found bool, err error) {
-	b, ok, err := setting(rows, settingLost)
+// LossOf is AcceptedLoss in a transaction that has begun.
+func LossOf(rows store.Rows) (l Loss, found bool, err error) {
+	b, ok, err := store.Setting(rows, settingLost)
 	if err != nil || !ok {
 		return Loss{}, false, err
 	}
@@ -294,18 +322,4 @@ func lossOf(rows store.Rows) (l Loss, found bool, err error) {
 	l.Through = binary.BigEndian.Uint64(b[16:])
 	l.Until = time.UnixMilli(int64(binary.BigEndian.Uint64(b[24:]))).UTC()
 	return l, true, nil
-}
-
-// lost reports whether a loss was declared that an unknown alias of that month may
-// be due to; "" is any month.
-func (tx *Tx) lost(month string) (bool, error) {
-	var ok bool
-	l, err := read(tx, func(rows store.Rows) (l Loss, err error) {
-		l, ok, err = lossOf(rows)
-		return l, err
-	})
-	if err != nil || !ok {
-		return false, err
-	}
-	return month == "" || month <= schemas.Month(l.Until, l.Until), nil
 }
