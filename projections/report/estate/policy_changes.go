@@ -74,6 +74,7 @@ func tooMany(what string, most int) error {
 type touched struct {
 	at    time.Time
 	alias uuid.UUID
+	app   projections.Text // by which an application acted on its own
 	by    content.Cell
 }
 
@@ -232,12 +233,20 @@ func actionsOn(ctx context.Context, q *define.Question, ids []string) (map[strin
 					if held++; held > mostChanges {
 						return nil, tooMany("actions on policies", mostChanges)
 					}
-					out[id] = append(out[id], touched{a.Occurred, a.Actor, one.By()})
+					out[id] = append(out[id], touched{a.Occurred, a.Actor, byItself(a), one.By()})
 				}
 			}
 		}
 	}
 	return out, nil
+}
+
+// byItself is the application of an action that no person did.
+func byItself(a projections.AdminAction) projections.Text {
+	if a.Actor != uuid.Nil {
+		return ""
+	}
+	return a.ApplicationID
 }
 
 // between is the one person who acted after one snapshot and up to the next; nobody where nobody
@@ -247,7 +256,7 @@ func between(all []touched, after, until time.Time) (by touched) {
 		if !t.at.After(after) || t.at.After(until) {
 			continue
 		}
-		if by.by != nil && by.alias != t.alias {
+		if by.by != nil && (by.alias != t.alias || by.app != t.app) {
 			return touched{}
 		}
 		by = t
