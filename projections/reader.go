@@ -3,6 +3,7 @@ package projections
 import (
 	"context"
 	"iter"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -77,8 +78,11 @@ func (d Device) Get(attribute string) (Held, bool) {
 	return Held{}, false
 }
 
-// Account is a directory account's state, of the same form.
-type Account = Device
+// Entity is the state of anything that has one, of the same form: Account of a directory account.
+type (
+	Entity  = Device
+	Account = Device
+)
 
 // DeviceAt is a device at a moment of its own.
 type DeviceAt struct {
@@ -228,6 +232,55 @@ type RequestAct struct {
 	KeysDestroyed      uint64
 }
 
+// Alert is what a source's operational log tells: that a device does not comply and by which
+// setting, or how an enrolment ended. A Text is a token where its value may not stand open.
+type Alert struct {
+	Fact
+	Recorded time.Time
+	Source   string
+	User     uuid.UUID // alias; uuid.Nil where no person is told
+
+	Category, Result, Kind, Policy, Setting, EnrolmentType, FailureCategory, Device Text
+
+	FailureReason, Title, Description, DeviceName, OperatingSystem, OSVersion Text // tokens
+	UserID, UserUPN, UserName                                                 Text
+}
+
+// AlertFilter narrows alerts; an empty list does not.
+type AlertFilter struct {
+	Categories, Results []string
+	Devices             []string    // stream uuids
+	Users               []uuid.UUID // aliases
+}
+
+// Disagreement counts how often sources told an attribute otherwise than one another.
+type Disagreement struct {
+	Kind      string // of the streams concerned
+	Attribute string
+	Told      string // the form, else the source, that told otherwise
+	Against   string // the form, else the source, that had told it before
+	Times     uint64
+	Records   uint64 // streams concerned
+	First     time.Time
+	Last      time.Time
+	LastSeq   uint64
+}
+
+// StateKinds returns the kinds of which sources tell a state. What a tenant is declared as is
+// none.
+func StateKinds() (out []string) {
+	for _, t := range schemas.Default().Types() {
+		if k := t.Kind(); t.Form == schemas.FormState && k != "tenant" && !slices.Contains(out, k) {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// SoonAfter is how soon after one source another tells a state's value otherwise, for the two to
+// disagree: what differs later may have changed.
+const SoonAfter = time.Hour
+
 // Counts says how much a tenant's ledger holds.
 type Counts struct {
 	Events      uint64
@@ -279,6 +332,9 @@ type Reader interface {
 	Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf AsOf) iter.Seq2[Held, error]
 	// Accounts yields the state of every directory account, by stream. Without attributes: all.
 	Accounts(ctx context.Context, tenant uuid.UUID, asOf AsOf, attributes ...string) iter.Seq2[Account, error]
+	// Entities yields the state of every entity of a kind, by stream. Without attributes: all.
+	Entities(ctx context.Context, tenant uuid.UUID, kind string, asOf AsOf,
+		attributes ...string) iter.Seq2[Entity, error]
 	// Tenant returns the tenant's own attributes (name, time zone, collection policy).
 	Tenant(ctx context.Context, tenant uuid.UUID, asOf AsOf) (map[string]Held, error)
 
@@ -289,6 +345,15 @@ type Reader interface {
 	// RemoteActions yields remote actions by when they were requested. One of which that is not
 	// told as of was not requested then: it is not yielded.
 	RemoteActions(ctx context.Context, tenant uuid.UUID, f RemoteFilter, asOf AsOf) iter.Seq2[RemoteAction, error]
+	// Alerts yields by the time of occurring, then sequence.
+	Alerts(ctx context.Context, tenant uuid.UUID, in Period, f AlertFilter, asOf AsOf) iter.Seq2[Alert, error]
+	// Disagreements counts where sources contradict one another in events of the period, by kind
+	// and attribute, then who told otherwise: facts by what intake found disputed, states by
+	// another source's value less than SoonAfter the one before, but for the attributes named.
+	Disagreements(ctx context.Context, tenant uuid.UUID, in Period, but []string,
+		asOf AsOf) ([]Disagreement, error)
+	// LastActs returns when each alias last acted by an admin action.
+	LastActs(ctx context.Context, tenant uuid.UUID, asOf AsOf) (map[uuid.UUID]time.Time, error)
 	Refusals(ctx context.Context, tenant uuid.UUID, in Period, rules []string, asOf AsOf) iter.Seq2[Refusal, error]
 	Access(ctx context.Context, tenant uuid.UUID, in Period, filter AccessFilter,
 		asOf AsOf) iter.Seq2[AccessRun, error]

@@ -199,6 +199,24 @@ func (emptyViews) RemoteActions(
 ) iter.Seq2[projections.RemoteAction, error] {
 	return none[projections.RemoteAction]
 }
+func (emptyViews) Entities(
+	context.Context, uuid.UUID, string, projections.AsOf, ...string,
+) iter.Seq2[projections.Entity, error] {
+	return none[projections.Entity]
+}
+func (emptyViews) Alerts(
+	context.Context, uuid.UUID, projections.Period, projections.AlertFilter, projections.AsOf,
+) iter.Seq2[projections.Alert, error] {
+	return none[projections.Alert]
+}
+func (emptyViews) Disagreements(
+	context.Context, uuid.UUID, projections.Period, []string, projections.AsOf,
+) ([]projections.Disagreement, error) {
+	return nil, nil
+}
+func (emptyViews) LastActs(context.Context, uuid.UUID, projections.AsOf) (map[uuid.UUID]time.Time, error) {
+	return nil, nil
+}
 func (emptyViews) Refusals(
 	context.Context, uuid.UUID, projections.Period, []string, projections.AsOf,
 ) iter.Seq2[projections.Refusal, error] {

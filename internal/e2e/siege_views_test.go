@@ -31,6 +31,7 @@ var damages = map[string]damage{
 	"event_subject":     {oldest, newest("type = 'invented'"), atStart},
 	"admin_action":      {oldest, newest("verb = 'invented'"), atStart},
 	"admin_action_more": {oldest, newest("form = 'invented'"), atStart},
+	"alert":             {oldest, newest("setting = 'invented'"), atStart},
 	"remote_action":     {oldest, newest("state = 'invented'"), atStart},
 	"refusal":           {oldest, newest("count = count + 1"), atStart},
 	"access":            {oldest, newest("report = 'invented'"), atStart},

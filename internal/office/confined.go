@@ -3,6 +3,7 @@ package office
 import (
 	"context"
 	"iter"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -151,4 +152,38 @@ func (c confined) Requests(
 	return only(c.refuse(tenant), func() iter.Seq2[projections.RequestAct, error] {
 		return c.Views.Requests(ctx, tenant, asOf)
 	})
+}
+
+func (c confined) Entities(
+	ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf, attributes ...string,
+) iter.Seq2[projections.Entity, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.Entity, error] {
+		return c.Views.Entities(ctx, tenant, kind, asOf, attributes...)
+	})
+}
+
+func (c confined) Alerts(
+	ctx context.Context, tenant uuid.UUID, in projections.Period, f projections.AlertFilter, asOf projections.AsOf,
+) iter.Seq2[projections.Alert, error] {
+	return only(c.refuse(tenant), func() iter.Seq2[projections.Alert, error] {
+		return c.Views.Alerts(ctx, tenant, in, f, asOf)
+	})
+}
+
+func (c confined) Disagreements(
+	ctx context.Context, tenant uuid.UUID, in projections.Period, but []string, asOf projections.AsOf,
+) ([]projections.Disagreement, error) {
+	if err := c.refuse(tenant); err != nil {
+		return nil, err
+	}
+	return c.Views.Disagreements(ctx, tenant, in, but, asOf)
+}
+
+func (c confined) LastActs(
+	ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+) (map[uuid.UUID]time.Time, error) {
+	if err := c.refuse(tenant); err != nil {
+		return nil, err
+	}
+	return c.Views.LastActs(ctx, tenant, asOf)
 }

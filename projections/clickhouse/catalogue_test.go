@@ -14,7 +14,6 @@ const shownByWhose = "shown by whose it is, as every event that names somebody; 
 // ignored are types that no view shows, each by decision.
 var ignored = map[string]string{
 	"ledger.created.v1":          "read from events, by whoever opens the ledger",
-	"alert.recorded.v1":          shownByWhose,
 	"adminusage.recorded.v1":     shownByWhose,
 	"correspondence.recorded.v1": shownByWhose,
 	"diagnostic.recorded.v1":     shownByWhose,

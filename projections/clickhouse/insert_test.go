@@ -71,7 +71,7 @@ func TestABlockThatRepeatsItselfIsReadOnce(t *testing.T) {
 		counts[i] = map[string]uint64{}
 		for _, view := range []string{"events FINAL", "event_seq", "attribute_history", "attribute_latest",
 			"attribute_current", "device_current", "event_subject", "admin_action", "admin_action_more", "refusal",
-			"access", "request", "remote_action"} {
+			"access", "request", "remote_action", "alert"} {
 			answer, err := db.Query(t.Context(), "SELECT count() FROM "+view)
 			if err != nil {
 				t.Fatal(err)

@@ -422,6 +422,109 @@ func (m model) refusals(tenant uuid.UUID, in projections.Period, rules []string,
 	return out
 }
 
+func (m model) alerts(tenant uuid.UUID, in projections.Period, f projections.AlertFilter,
+	a projections.AsOf) (out []projections.Alert) {
+	among := func(all []string, t projections.Text) bool { return len(all) == 0 || slices.Contains(all, string(t)) }
+	for _, e := range m.ofType(tenant, "alert.", in, a) {
+		of := func(attr string) projections.Text { return text(e, "alert."+attr) }
+		one := projections.Alert{Fact: fact(e), Recorded: e.Draft.Recorded.Truncate(time.Millisecond),
+			Source: e.Draft.Source, User: firstAlias(e, "user"), Category: of("category"), Result: of("result"),
+			Kind: of("kind"), Policy: of("policy"), Setting: of("setting"), EnrolmentType: of("enrolment-type"),
+			FailureCategory: of("failure-category"), Device: of("device"), FailureReason: of("failure-reason"),
+			Title: of("title"), Description: of("description"), DeviceName: of("device-name"),
+			OperatingSystem: of("operating-system"), OSVersion: of("os-version"), UserID: of("user-id"),
+			UserUPN: of("user-upn"), UserName: of("user-name")}
+		if among(f.Categories, one.Category) && among(f.Results, one.Result) && among(f.Devices, one.Device) &&
+			(len(f.Users) == 0 || slices.Contains(f.Users, one.User)) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// disagreements of two sources in states and of disputed actions, by kind, attribute, who told
+// otherwise than whom.
+func (m model) disagreements(tenant uuid.UUID, in projections.Period, but []string,
+	a projections.AsOf) []projections.Disagreement {
+	type told struct {
+		by string
+		at time.Time
+	}
+	all, of := map[[4]string]*projections.Disagreement{}, map[[4]string]map[schemas.Stream]bool{}
+	last, recorded := map[[3]string]told{}, map[schemas.Stream]string{}
+	note := func(e chtest.Event, attr, by, against string) {
+		key := [4]string{e.Stream.Kind(), attr, by, against}
+		if all[key] == nil {
+			all[key] = &projections.Disagreement{Kind: key[0], Attribute: attr, Told: by, Against: against,
+				First: occurred(e), Last: occurred(e)}
+			of[key] = map[schemas.Stream]bool{}
+		}
+		d := all[key]
+		of[key][e.Stream] = true
+		d.Times, d.Records, d.LastSeq = d.Times+1, uint64(len(of[key])), max(d.LastSeq, e.Seq)
+		if occurred(e).Before(d.First) {
+			d.First = occurred(e)
+		}
+		if occurred(e).After(d.Last) {
+			d.Last = occurred(e)
+		}
+	}
+	for _, e := range m {
+		if e.Draft.Tenant != tenant || e.Seq > a.Seq || e.Draft.Type == nil {
+			continue
+		}
+		seen := within(e, in) && (a.Time.IsZero() || !occurred(e).After(a.Time))
+		switch kind := e.Stream.Kind(); {
+		case kind == "adminaction":
+			if strings.HasPrefix(e.Type, "adminaction.recorded.") {
+				recorded[e.Stream] = e.Draft.Source
+			}
+			for _, v := range e.Draft.Values {
+				if v.Attr.ID == "action.disputed-attribute" && seen {
+					note(e, v.Text(), string(text(e, "action.form")), recorded[e.Stream])
+				}
+			}
+		case slices.Contains(projections.StateKinds(), kind) && !strings.Contains(e.Type, ".restated."):
+			by := e.Draft.Source
+			if form := text(e, "remoteaction.form"); form != "" {
+				by = string(form)
+			}
+			for _, v := range e.Draft.Values {
+				if slices.Contains(but, v.Attr.ID) {
+					continue
+				}
+				key := [3]string{string(e.Stream), v.Attr.ID, strings.Join(v.Path, "")}
+				had, ok := last[key]
+				soon := occurred(e).Sub(had.at).Abs() < projections.SoonAfter
+				if ok && seen && soon && had.by != by {
+					note(e, v.Attr.ID, by, had.by)
+				}
+				last[key] = told{by, occurred(e)}
+			}
+		}
+	}
+	out := []projections.Disagreement{}
+	for _, d := range all {
+		out = append(out, *d)
+	}
+	slices.SortFunc(out, func(a, b projections.Disagreement) int {
+		return cmp.Or(strings.Compare(a.Kind, b.Kind), strings.Compare(a.Attribute, b.Attribute),
+			strings.Compare(a.Told, b.Told), strings.Compare(a.Against, b.Against))
+	})
+	return out
+}
+
+func (m model) lastActs(tenant uuid.UUID, a projections.AsOf) map[uuid.UUID]time.Time {
+	out := map[uuid.UUID]time.Time{}
+	for _, e := range m.seen(tenant, a) {
+		by := firstAlias(e, "actor")
+		if strings.HasPrefix(e.Type, "adminaction.recorded.") && by != uuid.Nil && occurred(e).After(out[by]) {
+			out[by] = occurred(e)
+		}
+	}
+	return out
+}
+
 func (m model) access(tenant uuid.UUID, in projections.Period, f projections.AccessFilter,
 	a projections.AsOf) (out []projections.AccessRun) {
 	runs, of := map[schemas.Stream]*projections.AccessRun{}, map[schemas.Stream][]uuid.UUID{}

@@ -286,6 +286,23 @@ func checkReader(t *testing.T, db *clickhouse.DB, l *chtest.Ledger, m model, r *
 	same(t, "remote actions nobody audited", all(t, db.RemoteActions(ctx, tenant, remote, asOf)),
 		m.remoteActions(tenant, remote, asOf))
 
+	same(t, "alerts", all(t, db.Alerts(ctx, tenant, in, projections.AlertFilter{}, asOf)),
+		m.alerts(tenant, in, projections.AlertFilter{}, asOf))
+	alerts := projections.AlertFilter{Categories: []string{"compliance"}, Results: []string{"failure", "success"}}
+	same(t, "alerts of compliance", all(t, db.Alerts(ctx, tenant, in, alerts, asOf)),
+		m.alerts(tenant, in, alerts, asOf))
+	but := []string{"device.os-version", "remoteaction.state"}
+	disagreements, err := db.Disagreements(ctx, tenant, in, but, asOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "disagreements", disagreements, m.disagreements(tenant, in, but, asOf))
+	acts, err := db.LastActs(ctx, tenant, asOf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "last acts", acts, m.lastActs(tenant, asOf))
+
 	same(t, "refusals", all(t, db.Refusals(ctx, tenant, in, nil, asOf)), m.refusals(tenant, in, nil, asOf))
 	same(t, "refusals by rule", all(t, db.Refusals(ctx, tenant, in, []string{"personal-apps"}, asOf)),
 		m.refusals(tenant, in, []string{"personal-apps"}, asOf))

@@ -37,8 +37,8 @@ func TestViewsAreRebuiltUnderContinuousWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []string{"access", "admin_action", "admin_action_more", "attribute_current", "disowned", "disowned_event",
-		"event_seq", "event_subject", "refusal", "remote_action", "request"}
+	want := []string{"access", "admin_action", "admin_action_more", "alert", "attribute_current", "disowned",
+		"disowned_event", "event_seq", "event_subject", "refusal", "remote_action", "request"}
 	if !slices.Equal(views, want) {
 		t.Fatalf("views %v, want %v", views, want)
 	}

@@ -183,6 +183,9 @@ func TestWordsOfOurOwnAreOfSomething(t *testing.T) {
 			want["told.role."+r.Role] = true
 		}
 	}
+	for _, kind := range append(projections.StateKinds(), "adminaction") {
+		want["told.kind."+kind] = true
+	}
 	have := words.Default().Keys("told.")
 	if !slices.Equal(have, slices.Sorted(maps.Keys(want))) {
 		t.Errorf("words %q, want %q", have, slices.Sorted(maps.Keys(want)))

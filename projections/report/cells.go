@@ -34,6 +34,8 @@ var (
 	orNull              = content.OrNull
 
 	isUUID, isCount, somebody = define.IsUUID, define.IsCount, define.Somebody
+	among, valuesOf, newest   = define.Among, define.ValuesOf, define.Newest
+	daysPassed                = define.DaysPassed
 )
 
 // Scopes of reports.

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -34,6 +33,7 @@ var complianceStatus = Definition{
 		{ID: "compliance", Type: document.Text},
 		{ID: "since", Type: document.Instant},
 		{ID: "days", Type: document.Number},
+		{ID: "rule", Type: document.Text, List: true},
 		{ID: "graceEnd", Type: document.Reported},
 		{ID: "lastContact", Type: document.Reported},
 		{ID: "ownership", Type: document.Text},
@@ -46,6 +46,7 @@ var complianceStatus = Definition{
 		{ID: "platform", Held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "state", Attr: content.OfCompliance, Known: complianceStates},
+		{ID: "rule", In: []string{"rule"}, Whole: true},
 	}, onDevices...),
 	Rows: complianceRows,
 }
@@ -71,43 +72,57 @@ func complianceRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				return
 			}
 		}
+		var found []projections.Device
+		flush := func() bool {
+			why, err := reasonsOf(ctx, q, found)
+			if err != nil {
+				yield(Row{}, err)
+				return false
+			}
+			for _, d := range found {
+				if !yield(complianceRow(q, d, why.of(d)), nil) {
+					return false
+				}
+			}
+			found = found[:0]
+			return true
+		}
 		for d, err := range q.Reader.Devices(ctx, q.Tenant, q.AsOf, complianceAttributes...) {
 			if err != nil {
 				yield(Row{}, err)
 				return
 			}
 			state, days := unknownState, 0
-			h, told := d.Get(attrCompliance)
-			if told {
+			if h, told := d.Get(attrCompliance); told {
 				state, days = string(h.Text), daysPassed(h.Observed, q.Moment())
 			}
 			if state == compliantState || !among(q.Filter["state"], state) || days < least || !matches(q, d) {
 				continue
 			}
-			if !yield(complianceRow(d, h, told, days), nil) {
+			if found = append(found, d); len(found) == entitiesAtOnce && !flush() {
 				return
 			}
 		}
+		flush()
 	}
 }
 
-func complianceRow(d projections.Device, state projections.Held, told bool, days int) Row {
+func complianceRow(q *question, d projections.Device, why Cell) Row {
+	state, told := d.Get(attrCompliance)
 	get := valuesOf(d)
 	is, since, passed := named(content.OfCompliance, unknownState), Cell(nil), Cell(nil)
 	if told {
-		is, since, passed = of(attrCompliance, state.Text, uuid.Nil), instant(state.Observed), whole(days)
+		is, since = of(attrCompliance, state.Text, uuid.Nil), instant(state.Observed)
+		passed = whole(daysPassed(state.Observed, q.Moment()))
 	}
 	seq := newest(d)
 	return Row{
 		Key: string(d.Stream), Seq: seq,
 		Cells: cells(
-			get("device.name"), get("device.serial-number"), userOf(get), is, since, passed,
+			get("device.name"), get("device.serial-number"), userOf(get), is, since, passed, why,
 			get("device.grace-until"), get("device.last-contact"), get("device.ownership"),
 			slices.Concat(get("device.operating-system"), get("device.os-version")), text(d.Stream.UUID().String()),
 			sequence(seq),
 		),
 	}
 }
-
-// daysPassed are the whole days of 24 hours from one moment to another, none where it is before.
-func daysPassed(from, to time.Time) int { return max(0, int(to.Sub(from)/(24*time.Hour))) }

@@ -1,11 +1,16 @@
 package report
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/ledgerline/ledgerline/projections/report/estate"
+)
 
 // Definitions returns every report there is, in the order of the officer's page.
 func Definitions() []Definition {
-	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview, complianceStatus,
-		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister, processingRecord}
+	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview,
+		estate.AdminRights, estate.PolicyChanges, complianceStatus, alerts, leavers, deviceExposure,
+		estate.AppInventory, refusedCollection, dataAccess, requestRegister, sourceDisagreements, processingRecord}
 	for i, d := range out {
 		out[i].Filters = slices.Clone(d.Filters)
 		for k := range out[i].Filters {

@@ -67,18 +67,21 @@ func deviceExposureRows(ctx context.Context, q *question) iter.Seq2[Row, error] 
 			}
 			e.note(c)
 		}
-		acts, err := e.acts(ctx, q)
+		acts, keys, err := e.acts(ctx, q)
 		if err != nil {
 			yield(Row{}, err)
 			return
 		}
-		if e.seen.Type == "" && len(acts) == 0 {
+		if e.seen.Type == "" && len(acts)+len(keys) == 0 {
 			return
 		}
 		if len(acts) == 0 {
 			acts = append(acts, e.nothing("asked", e.item("asked")))
 		}
-		rows := slices.Concat(e.rows(exposed), acts, e.rows(furtherExposed), e.kinds())
+		if len(keys) == 0 {
+			keys = append(keys, e.nothing("recovery-key", e.item("recovery-key")))
+		}
+		rows := slices.Concat(e.rows(exposed), acts, keys, e.rows(furtherExposed), e.kinds())
 		if e.seen.Type != "" {
 			rows = append(rows, e.row("seen", e.item("latest-record"), named(content.NameOfType, e.seen.Type),
 				e.seen.Occurred, e.source, e.seen.Seq))
@@ -195,17 +198,34 @@ func (e *exposure) kinds() (rows []Row) {
 	return rows
 }
 
+// recoveryKeys are parts of what sources call it to read, rotate or recover a key that opens what
+// a device has encrypted.
+var recoveryKeys = []string{"filevaultkey", "bitlockerkey", "recoverykey", "keyrecovery", "bitlocker key",
+	"recovery key"}
+
 // acts tell what was asked of the device, the latest first: by whom, with which result, and why.
-func (e *exposure) acts(ctx context.Context, q *question) (rows []Row, err error) {
-	f := projections.ActionFilter{Verbs: remoteVerbs, Devices: []string{e.stream.UUID().String()}}
+// That somebody read or changed its recovery key is told apart, whatever kind of action it was.
+func (e *exposure) acts(ctx context.Context, q *question) (rows, keys []Row, err error) {
+	f := projections.ActionFilter{Devices: []string{e.stream.UUID().String()}}
 	for a, err := range actsOf(q).Actions(ctx, f, targetAttributes, nil) {
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		what := strings.ToLower(string(cmp.Or(a.Operation, a.ActivityType, a.DisplayName)))
+		ofKey := slices.ContainsFunc(recoveryKeys, func(s string) bool { return strings.Contains(what, s) })
+		if !ofKey && !slices.Contains(remoteVerbs, string(a.Verb)) {
+			continue
 		}
 		value := slices.Concat(a.What(), instant(a.Occurred), a.By(), a.Accepted(),
 			a.In("action.reason", a.Reason))
+		if ofKey {
+			keys = append(keys,
+				e.row(a.EventID.String(), e.item("recovery-key"), value, a.Occurred, a.Source, a.Seq))
+			continue
+		}
 		rows = append(rows, e.row(a.EventID.String(), e.item("asked"), value, a.Occurred, a.Source, a.Seq))
 	}
 	slices.Reverse(rows)
-	return rows, nil
+	slices.Reverse(keys)
+	return rows, keys, nil
 }

@@ -66,6 +66,14 @@ func isAttribute(s string) define.Code {
 	return ""
 }
 
+// isAttributeOrTime also takes when something occurred, which may be disputed.
+func isAttributeOrTime(s string) define.Code {
+	if s == "occurred-at" {
+		return ""
+	}
+	return isAttribute(s)
+}
+
 func attributeNames(l *words.Language, ids []string) string {
 	names := make([]string, len(ids))
 	for i, id := range ids {

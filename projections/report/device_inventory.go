@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
@@ -118,29 +116,7 @@ func deviceRow(d projections.Device) Row {
 	}
 }
 
-// valuesOf gives a device's values, or an account's, by attribute. The event that set one is not
-// part of the view: a restated value's token was sealed for that event alone.
-func valuesOf(d projections.Device) func(attr string) Cell {
-	return func(attr string) Cell {
-		h, ok := d.Get(attr)
-		if !ok {
-			return nil
-		}
-		return of(attr, h.Text, uuid.Nil)
-	}
-}
-
 // userOf names a device's user by the best name there is.
 func userOf(get func(attr string) Cell) Cell {
 	return first(get("device.user-upn"), get("device.user-name"), get("device.user-id"))
-}
-
-// newest is the sequence of the latest event that set one of the values.
-func newest(d projections.Device) (seq uint64) {
-	for _, hs := range d.Values {
-		for _, h := range hs {
-			seq = max(seq, h.Seq)
-		}
-	}
-	return seq
 }

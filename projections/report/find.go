@@ -86,16 +86,11 @@ func eachName(
 	var devices []string
 	var names []Value
 	flush := func() error {
-		var tokens content.Tokens
+		all := make([]*Value, len(names))
 		for i := range names {
-			if names[i].Token() == "" {
-				continue
-			}
-			if s, genuine := tokens.Parse(&names[i]); genuine {
-				tokens.Add(&names[i], s)
-			}
+			all[i] = &names[i]
 		}
-		if err := tokens.Open(ctx, looking{opener}); err != nil {
+		if err := lookInto(looking{opener})(ctx, all); err != nil {
 			return err
 		}
 		for i, v := range names {

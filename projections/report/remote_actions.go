@@ -50,6 +50,7 @@ var remoteActions = Definition{
 		{ID: "operation"},
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "result", Attr: "action.result"},
+		{ID: "state", Attr: "remoteaction.state"},
 		{ID: "actor", Check: isUUID, Shown: somebody},
 		{ID: "person", Check: isUUID, Shown: somebody},
 		{ID: "text", In: []string{"reason"}, Whole: true},
@@ -294,7 +295,7 @@ func (r *request) remote(q *question) (out []on) {
 		}
 	}
 	for _, o := range all {
-		if wants(q, o.Target) {
+		if wants(q, o.Target) && o.hasComeTo(q.Filter["state"]) {
 			out = append(out, o)
 		}
 	}
@@ -308,6 +309,11 @@ func wants(q *question, t acts.Target) bool {
 	person := q.Filter["person"]
 	return among(q.Filter["device"], string(t.Stream)) && among(q.Filter["ownership"], string(h.Text)) &&
 		(len(person) == 0 || isUserOf(t.Then, person))
+}
+
+// hasComeTo reports whether the device's action is in one of the states; without any, it is.
+func (o on) hasComeTo(states []string) bool {
+	return len(states) == 0 || o.part != nil && slices.Contains(states, string(o.part.State))
 }
 
 // told returns a value of what is told of a device's action.

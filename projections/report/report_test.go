@@ -102,11 +102,35 @@ func theReports(lang string) map[string]report.Request {
 	return out
 }
 
+// ownReports are those on what is the tenant's own, and on what sources tell otherwise or tell of
+// devices and their keys.
+func ownReports(lang string) map[string]report.Request {
+	out := map[string]report.Request{}
+	for _, id := range []string{"admin-rights", "policy-changes", "app-inventory", "source-disagreements", "alerts"} {
+		r := request(id, lang)
+		r.Owners = owners
+		out[id] = r
+		r.Reveal = false
+		out[id+"-masked"] = r
+	}
+	r := request("compliance-status", lang)
+	r.Filters = map[string]string{"rule": "remain"}
+	out["compliance-status-rule"] = r
+	r = request("device-exposure", lang)
+	r.Filters = map[string]string{"device": string(phone)}
+	out["device-exposure-key"] = r
+	return out
+}
+
 func TestGolden(t *testing.T) {
-	s := theStory(t)
+	goldens(t, theStory(t), theReports)
+	goldens(t, owned(t), ownReports)
+}
+
+func goldens(t *testing.T, s *chtest.Story, reports func(lang string) map[string]report.Request) {
 	db := s.Load()
 	for _, lang := range []string{"en", "nl"} {
-		for name, req := range theReports(lang) {
+		for name, req := range reports(lang) {
 			run := func() *report.Report {
 				rep, err := report.Run(t.Context(), db, s, req)
 				if err != nil {

@@ -122,9 +122,6 @@ func requestRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	}
 }
 
-// among reports whether a filter that has these values lets one pass.
-func among(want []string, value string) bool { return len(want) == 0 || slices.Contains(want, value) }
-
 func (s *standing) row(q *question) Row {
 	in := func(attr string, t projections.Text) Cell { return of(attr, t, s.opened.EventID) }
 	var left, files Cell

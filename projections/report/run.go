@@ -82,6 +82,9 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 		AsOf: projections.AsOf{Seq: seq, Time: r.AsOf}, Filter: map[string][]string{}, Lang: l,
 		Made: r.Now, Zone: r.Location, Keep: r.Keep, Owners: r.Owners,
 	}
+	if opener != nil && r.Reveal && d.Personal {
+		q.Look = lookInto(looking{opener})
+	}
 	rep := &Report{
 		Header: heading.Header{
 			Report: d.ID, Title: d.Title(l), Tenant: r.Tenant, TenantName: r.TenantName, Over: d.Scope == OverPeriod,
@@ -271,6 +274,27 @@ func (r *Report) open(ctx context.Context, rows iter.Seq2[Row, error]) iter.Seq2
 			}
 			clear(chunk) // plaintext does not outlive its chunk
 		}
+	}
+}
+
+// lookInto opens values through the opener, so many at a time.
+func lookInto(opener projections.Opener) func(context.Context, []*Value) error {
+	return func(ctx context.Context, values []*Value) error {
+		var tokens content.Tokens
+		for _, v := range values {
+			if v.Token() == "" {
+				continue
+			}
+			if s, genuine := tokens.Parse(v); genuine {
+				tokens.Add(v, s)
+			}
+			if tokens.Len() == mostTimes*content.OpenBatch {
+				if err := tokens.Open(ctx, opener); err != nil {
+					return err
+				}
+			}
+		}
+		return tokens.Open(ctx, opener)
 	}
 }
 

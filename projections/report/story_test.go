@@ -215,3 +215,104 @@ func handled(s *chtest.Story) {
 	viewed("first", "2026-11-05T10:00:02Z", "admin-actions", filters, fatima)
 	viewed("first", "2026-11-05T10:00:03Z", "admin-actions", filters, anna, bob)
 }
+
+// tenantKey seals what is the tenant's own.
+var tenantKey = id("tenant key")
+
+const (
+	assignmentID = "11111111-0000-4000-8000-000000000001"
+	roleID       = "11111111-0000-4000-8000-000000000002"
+	policyID     = "11111111-0000-4000-8000-000000000003"
+)
+
+// owned: a role that Anna gave herself, a policy that she changed, apps on devices, alerts, and
+// two sources that tell things otherwise.
+func owned(t *testing.T) *chtest.Story {
+	s := theStory(t)
+	zero := []string{"0"}
+	did := func(name, occurred, verb, operation, kind, resource, target string) schemas.Stream {
+		stream := schemas.NewStream("adminaction", id(name))
+		s.Add("adminaction.recorded.v1", stream, occurred, "", actorAnna,
+			val{Attr: "action.verb", V: verb}, val{Attr: "action.operation", V: operation},
+			val{Attr: "action.result", V: "success"},
+			val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
+			val{Attr: "action.target-type", Path: zero, V: kind},
+			val{Attr: "action.target-resource", Path: zero, V: resource},
+			val{Attr: "action.target-name", Path: zero, V: target, Alias: tenantKey})
+		return stream
+	}
+	did("grant", "2026-11-12T09:00:00Z", "create", "Create RoleAssignment", "RoleAssignment",
+		assignmentID, "Helpdesk NL")
+	changed := did("change", "2026-11-12T10:00:00Z", "update", "Patch DeviceCompliancePolicy",
+		"DeviceCompliancePolicy", policyID, "Compliant phones")
+	s.Add("adminaction.disputed.v1", changed, "2026-11-12T10:00:00Z", "", actorAnna,
+		val{Attr: "action.form", V: "AuditLogs"},
+		val{Attr: "action.disputed-attribute", Path: zero, V: "action.result"},
+		val{Attr: "action.disputed-value", Path: zero, V: "failure", Alias: anna})
+
+	role := schemas.NewStream("role", id("role"))
+	s.Add("role.observed.v1", role, "2026-11-12T11:00:00Z", "", nil,
+		val{Attr: "role.id", V: roleID, Alias: tenantKey}, val{Attr: "role.kind", V: "roleDefinition"},
+		val{Attr: "role.name", V: "Help Desk Operator", Alias: tenantKey})
+	s.Add("role.observed.v1", schemas.NewStream("role", id("assignment")), "2026-11-12T11:00:00Z", "",
+		[]schemas.SubjectRef{{Role: "user", Alias: id("anna's account")}},
+		val{Attr: "role.id", V: assignmentID, Alias: tenantKey}, val{Attr: "role.kind", V: "roleAssignment"},
+		val{Attr: "role.name", V: "Helpdesk NL", Alias: tenantKey},
+		val{Attr: "role.definition", V: roleID, Alias: tenantKey},
+		val{Attr: "role.scope-type", V: "allDevices"},
+		val{Attr: "role.member", Path: []string{id("member 1").String()},
+			V: map[string]any{"id": "22222222-0000-4000-8000-000000000001"}, Alias: id("anna's account")},
+		val{Attr: "role.member", Path: []string{id("member 2").String()},
+			V: map[string]any{"id": "22222222-0000-4000-8000-000000000002"}, Alias: tenantKey})
+
+	policy := schemas.NewStream("configuration", id("policy"))
+	s.Add("configuration.observed.v1", policy, "2026-11-11T08:00:00Z", "", nil,
+		val{Attr: "configuration.id", V: policyID, Alias: tenantKey},
+		val{Attr: "configuration.kind", V: "iosCompliancePolicy"},
+		val{Attr: "configuration.name", V: "Compliant phones", Alias: tenantKey},
+		val{Attr: "configuration.setting-count", V: 4},
+		val{Attr: "configuration.assignment", Path: []string{id("to all").String()},
+			V: map[string]any{"target": "allDevices"}, Alias: tenantKey})
+	s.Add("configuration.changed.v1", policy, "2026-11-12T10:30:00Z", "", nil,
+		val{Attr: "configuration.setting-count", V: 5})
+
+	app := func(n, name, version string, alias uuid.UUID) val {
+		return val{Attr: "device.app", Path: []string{id("app " + n).String()},
+			V: map[string]any{"name": name, "version": version, "publisher": "Example"}, Alias: alias}
+	}
+	s.Add("device.apps-changed.v1", mac, "2026-11-13T08:00:00Z", "", nil, app("1", "Notes", "1.2", id("mac apps")),
+		app("2", "Chess", "3.0", id("mac apps")))
+	s.Add("device.apps-changed.v1", worn, "2026-11-13T09:00:00Z", "", userFatima,
+		app("3", "notes", "1.2", id("worn apps")))
+	s.Add("device.apps-changed.v1", phone, "2026-11-13T09:00:00Z", "", userFatima,
+		app("4", "Private diary", "9", id("phone apps")))
+	s.Add("app.observed.v1", schemas.NewStream("app", id("notes")), "2026-11-13T10:00:00Z", "", nil,
+		val{Attr: "app.name", V: "Notes"}, val{Attr: "app.version", V: "1.2"}, val{Attr: "app.device-count", V: 17})
+
+	s.AddFrom("azure-monitor", "device.inventory-changed.v1", mac, "2026-11-13T08:30:00Z", "", nil,
+		val{Attr: "device.model", V: "MacBookPro18,3"})
+	s.AddFrom("graph", "device.inventory-changed.v1", mac, "2026-11-13T08:50:00Z", "", nil,
+		val{Attr: "device.model", V: "MacBook Pro"})
+	s.AddFrom("azure-monitor", "device.inventory-changed.v1", mac, "2026-11-13T11:00:00Z", "", nil,
+		val{Attr: "device.model", V: "MacBook Air"}) // it may have changed
+
+	s.Add("alert.recorded.v1", schemas.NewStream("alert", id("alert 1")), "2026-10-20T09:59:00Z", "", userFatima,
+		val{Attr: "alert.category", V: "compliance"}, val{Attr: "alert.result", V: "failure"},
+		val{Attr: "alert.setting", V: "RequireRemainContact"},
+		val{Attr: "alert.policy", V: "DefaultDeviceCompliancePolicy"},
+		val{Attr: "alert.device", V: phone.UUID().String()},
+		val{Attr: "alert.device-name", V: "Fatima's phone", Alias: fatima})
+	s.Add("alert.recorded.v1", schemas.NewStream("alert", id("alert 2")), "2026-11-14T08:00:00Z", "",
+		[]schemas.SubjectRef{{Role: "user", Alias: bob}},
+		val{Attr: "alert.category", V: "enrolment"}, val{Attr: "alert.result", V: "failure"},
+		val{Attr: "alert.failure-category", V: "enrollmentRestrictionsEnforced"},
+		val{Attr: "alert.failure-reason", V: "device type not allowed", Alias: bob},
+		val{Attr: "alert.user-upn", V: "bob@example.test", Alias: bob})
+	s.Add("adminaction.recorded.v1", schemas.NewStream("adminaction", id("key")), "2026-11-14T09:00:00Z", "",
+		annaOnFatima,
+		val{Attr: "action.verb", V: "get"}, val{Attr: "action.operation", V: "getFileVaultKey ManagedDevice"},
+		val{Attr: "action.result", V: "success"}, val{Attr: "action.actor-upn", V: "anna@example.test", Alias: anna},
+		val{Attr: "action.target-type", Path: zero, V: "ManagedDevice"},
+		val{Attr: "action.target-device", Path: zero, V: phone.UUID().String()})
+	return s
+}

@@ -261,8 +261,8 @@ func TestAnExposureSaysWhatIsRecordedAndWhatIsNot(t *testing.T) {
 		t.Errorf("as of the day after it was first seen: %s", got)
 	}
 	r.Filters, r.AsOf = map[string]string{"device": string(unseen)}, time.Time{}
-	if got, want := column(t, db, s, r, "value"), "(nothing recorded)"; len(got) != 6 || got[0] != want || got[5] !=
-		"synchronise + 2026-03-21 09:00:00 +00:00 + anna@example.test + accepted" {
+	const none, sync = "(nothing recorded)", "synchronise + 2026-03-21 09:00:00 +00:00 + anna@example.test + accepted"
+	if got := column(t, db, s, r, "value"); !slices.Equal(got, []string{none, none, none, none, none, sync, none}) {
 		t.Errorf("of a device that was acted on and never seen: %q", got)
 	}
 	r.AsOf = at("2026-03-06T00:00:00Z")

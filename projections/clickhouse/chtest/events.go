@@ -102,8 +102,10 @@ func (l *Ledger) next() Event {
 		return l.record(d)
 	case k < 90:
 		return l.access(t)
-	case k < 94:
+	case k < 93:
 		return l.request(t)
+	case k < 94:
+		return l.alert(t)
 	case k < 96:
 		d := l.draft("tenant.policy-changed.v1", t, schemas.NewStream("tenant", t))
 		l.open(&d, "policy.number", nil, l.Rand.IntN(9))
@@ -262,6 +264,16 @@ func (l *Ledger) access(t uuid.UUID) Event {
 	d := l.draft("access.unsealed.v1", t, l.viewing[t])
 	for _, a := range d.Type.Attributes() {
 		l.value(&d, a, nil)
+	}
+	return l.record(d)
+}
+
+func (l *Ledger) alert(t uuid.UUID) Event {
+	d := l.draft("alert.recorded.v1", t, schemas.NewStream("alert", l.uuid()))
+	for _, a := range d.Type.Attributes() {
+		if l.chance(70) {
+			l.value(&d, a, nil)
+		}
 	}
 	return l.record(d)
 }

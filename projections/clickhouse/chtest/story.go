@@ -92,13 +92,21 @@ func NewStory(t testing.TB) *Story {
 func (s *Story) Add(typ string, stream schemas.Stream, occurred, recorded string, subjects []schemas.SubjectRef,
 	values ...Val) uuid.UUID {
 	s.t.Helper()
+	source := "graph"
+	if kind := stream.Kind(); kind == "request" || kind == "access" || kind == "subject" {
+		source = "custody"
+	}
+	return s.AddFrom(source, typ, stream, occurred, recorded, subjects, values...)
+}
+
+// AddFrom is Add of an event from another source.
+func (s *Story) AddFrom(source, typ string, stream schemas.Stream, occurred, recorded string,
+	subjects []schemas.SubjectRef, values ...Val) uuid.UUID {
+	s.t.Helper()
 	c := schemas.Default()
 	d := schemas.Draft{Type: c.MustType(typ), Tenant: ID("tenant"), Stream: stream, Occurred: At(occurred),
 		Recorded: At(occurred).Add(time.Second),
-		Source:   "graph", Subjects: subjects, ID: ID(typ + string(stream) + occurred + string(rune(len(s.Events))))}
-	if kind := stream.Kind(); kind == "request" || kind == "access" || kind == "subject" {
-		d.Source = "custody"
-	}
+		Source:   source, Subjects: subjects, ID: ID(typ + string(stream) + occurred + string(rune(len(s.Events))))}
 	if recorded != "" {
 		d.Recorded = At(recorded)
 	}

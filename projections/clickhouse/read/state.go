@@ -87,18 +87,18 @@ func later(values []held, asOf projections.AsOf) bool {
 // Devices implements projections.Reader.
 func (db *Views) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Device, error] {
-	return db.entities(ctx, tenant, "device", asOf, attributes)
+	return db.Entities(ctx, tenant, "device", asOf, attributes...)
 }
 
 // Accounts implements projections.Reader.
 func (db *Views) Accounts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Account, error] {
-	return db.entities(ctx, tenant, "account", asOf, attributes)
+	return db.Entities(ctx, tenant, "account", asOf, attributes...)
 }
 
-// entities yields the states of all entities of a kind.
-func (db *Views) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf,
-	attributes []string) iter.Seq2[projections.Device, error] {
+// Entities implements projections.Reader.
+func (db *Views) Entities(ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf,
+	attributes ...string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
 		// "device-" is before every device's stream, "device." behind them.
 		for after, limit := kind+"-", db.First; after != ""; {

@@ -52,6 +52,18 @@ func Of(attr string, t projections.Text, event uuid.UUID) Cell {
 	return Cell{ValueOf(attr, t, event)}
 }
 
+// MemberOf is Of an object of which one member is shown, a text.
+func MemberOf(attr string, t projections.Text, event uuid.UUID, member string) Cell {
+	c := Of(attr, t, event)
+	for i := range c {
+		c[i].member, c[i].Type = member, document.Text
+		if c[i].State == document.Shown {
+			c[i].JSON = memberOf(c[i].JSON, member)
+		}
+	}
+	return c
+}
+
 // First returns the first cell that is not empty.
 func First(cs ...Cell) Cell {
 	for _, c := range cs {

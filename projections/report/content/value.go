@@ -26,8 +26,9 @@ type Value struct {
 
 	Known string // open text that says as much: shown where the token is not; "" for none
 
-	token schemas.Token // until opened
-	event uuid.UUID     // the event that contains it, uuid.Nil where not known
+	member string        // of an object: what is shown of it; "" for all
+	token  schemas.Token // until opened
+	event  uuid.UUID     // the event that contains it, uuid.Nil where not known
 }
 
 // ValueOf returns the value of an attribute as a view holds it: Shown when open, else Masked
@@ -130,6 +131,7 @@ func (v *Value) Settle(o projections.Opened) error {
 	switch {
 	case o.Err == nil && json.Valid(o.Plain):
 		v.JSON, v.State, v.token = o.Plain, document.Shown, "" // what is held long need not be held twice
+		v.JSON = memberOf(v.JSON, v.member)
 	case o.Err == nil, errors.Is(o.Err, projections.ErrTampered):
 		v.State = document.NotGenuine
 	case errors.Is(o.Err, projections.ErrErased):
@@ -144,6 +146,18 @@ func (v *Value) Settle(o projections.Opened) error {
 		return fmt.Errorf("%s: open: %w", v.Attr, o.Err)
 	}
 	return nil
+}
+
+// memberOf is a member of an object, null where it has none; all of it for "".
+func memberOf(object json.RawMessage, member string) json.RawMessage {
+	if member == "" {
+		return object
+	}
+	var members map[string]json.RawMessage
+	if json.Unmarshal(object, &members) != nil || members[member] == nil {
+		return json.RawMessage("null")
+	}
+	return members[member]
 }
 
 // OpenBatch is how many tokens a package opens in one call, and a report in its first.

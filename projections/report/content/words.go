@@ -35,6 +35,7 @@ const (
 	OfCompliance   = "compliance" // states of compliance that are none of device.compliance-state
 	OfAccount      = "account"    // what became of a leaver's account
 	OfRole         = "role"       // in which events name persons
+	OfKind         = "kind"       // what sources tell of
 )
 
 // NameOfItem is what a row of a device's exposure is about that is no attribute; its words are the
@@ -101,7 +102,7 @@ func word(l *words.Language, attr, value string) (string, bool) {
 	switch attr {
 	case OfItem:
 		return l.Find("item." + value)
-	case OfRequestState, OfCompliance, OfAccount, OfRole:
+	case OfRequestState, OfCompliance, OfAccount, OfRole, OfKind:
 		return l.Find("told." + attr + "." + value)
 	case "access.report":
 		return l.Find("report." + value + ".title")

@@ -45,6 +45,16 @@ type Reader interface {
 	RemoteActions(
 		ctx context.Context, tenant uuid.UUID, f projections.RemoteFilter, asOf projections.AsOf,
 	) iter.Seq2[projections.RemoteAction, error]
+	Entities(
+		ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf, attributes ...string,
+	) iter.Seq2[projections.Entity, error]
+	Alerts(
+		ctx context.Context, tenant uuid.UUID, in projections.Period, f projections.AlertFilter, asOf projections.AsOf,
+	) iter.Seq2[projections.Alert, error]
+	Disagreements(
+		ctx context.Context, tenant uuid.UUID, in projections.Period, but []string, asOf projections.AsOf,
+	) ([]projections.Disagreement, error)
+	LastActs(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (map[uuid.UUID]time.Time, error)
 	Accounts(
 		ctx context.Context, tenant uuid.UUID, asOf projections.AsOf, attributes ...string,
 	) iter.Seq2[projections.Account, error]
@@ -207,6 +217,11 @@ type Question struct {
 	Made   time.Time
 	Zone   *time.Location
 	Keep   content.Keep // how long the tenant keeps what; nil: as the catalogue says
+
+	// Look looks into protected values, for what is one thing to be told as one: none of it is
+	// shown. nil where all is masked.
+	Look func(context.Context, []*content.Value) error
+
 	Owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }
 
@@ -306,6 +321,34 @@ func IsUUID(s string) Code {
 
 // Somebody stands for the aliases of a filter on a person, where what was typed is not shown.
 func Somebody(l *words.Language, _ []string) string { return l.Text("filter.somebody") }
+
+// Among reports whether a filter's values have this one; without values, all do.
+func Among(want []string, value string) bool { return len(want) == 0 || slices.Contains(want, value) }
+
+// ValuesOf gives an entity's values by attribute. The event that set one is not part of the view:
+// a restated value's token was sealed for that event alone.
+func ValuesOf(e projections.Entity) func(attr string) content.Cell {
+	return func(attr string) content.Cell {
+		h, ok := e.Get(attr)
+		if !ok {
+			return nil
+		}
+		return content.Of(attr, h.Text, uuid.Nil)
+	}
+}
+
+// Newest is the sequence of the latest event that set one of the entity's values.
+func Newest(e projections.Entity) (seq uint64) {
+	for _, hs := range e.Values {
+		for _, h := range hs {
+			seq = max(seq, h.Seq)
+		}
+	}
+	return seq
+}
+
+// DaysPassed are the whole days of 24 hours from one moment to another, none where it is before.
+func DaysPassed(from, to time.Time) int { return max(0, int(to.Sub(from)/(24*time.Hour))) }
 
 // IsCount checks a filter that takes a number, from 0.
 func IsCount(s string) Code {
