@@ -161,8 +161,12 @@ func (w *canaryWorld) field(d resource.Declaration, s *resource.Source, m entity
 	a := schemas.Default().MustAttribute(m.Attr)
 	for _, p := range d.Persons {
 		if p.Attr == m.Attr {
-			switch p.By {
-			case resource.ByID:
+			switch {
+			case s.AppsOn != "" && p.By == resource.ByID: // whoever has the device: a package shows both
+				return w.bram.id.text
+			case s.AppsOn != "":
+				return w.bram.upn.text + canaryDomain
+			case p.By == resource.ByID:
 				return w.admin.id.of(a.ID)
 			default:
 				return w.admin.upn.of(a.ID) + canaryDomain
