@@ -357,7 +357,8 @@ func (w *canaryWorld) auditLog(target canaryPerson, at time.Time) object {
 	word := func(k keeper, attribute string) string { return w.word(k, "").of(attribute) }
 	return object{"time": at.Format("2006-01-02T") + w.fraction("fraction of a log record's second", at).text + "Z",
 		"tenantId": w.tenantID.text, "category": "AuditLogs", "operationName": "Patch User",
-		"identity": w.admin.upn.text + canaryDomain, "correlationId": w.guid(native,
+		"resultDescription": "for " + w.word(target.in, "").of("action.reason") + " & co",
+		"identity":          w.admin.upn.text + canaryDomain, "correlationId": w.guid(native,
 			"correlation id of Azure Monitor").text, "properties": object{
 			"AuditEventId": w.guid(native, "audit event id of Azure Monitor").text,
 			"ActivityDate": at.Format("1/2/2006 3:04:05 PM"), "ActivityType": 2,

@@ -182,7 +182,9 @@ func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) objec
 	told := map[string]bool{}
 	take := func(to object, table []entity.Mapping) {
 		for _, m := range table {
-			if m.Attr == s.Parent { // its page tells it
+			if m.Attr == s.AppsOn && m.Attr != "" { // apps of any other are refused
+				to[m.Field] = w.devices[1].text
+			} else if m.Attr == s.Parent { // its page tells it
 				to[m.Field] = w.guid(never, s.Name+" "+m.Field).text
 			} else if !told[m.Attr] {
 				to[m.Field] = w.field(d, s, m)
@@ -197,8 +199,10 @@ func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) objec
 		out[o.Field] = inner
 	}
 	for i := range s.Lists {
-		if s.Lists[i].Rest == nil {
+		if rest := s.Lists[i].Rest; rest == nil {
 			w.entries(out, &s.Lists[i])
+		} else if rest.Entry != "" {
+			out["settingDefinitionId"] = w.word(tenants, s.Name+" definition").of(s.Lists[i].Attr)
 		}
 	}
 	for _, f := range s.Withheld {
@@ -228,8 +232,12 @@ func (w *canaryWorld) field(d resource.Declaration, s *resource.Source, m entity
 	a := schemas.Default().MustAttribute(m.Attr)
 	for _, p := range d.Persons {
 		if p.Attr == m.Attr {
-			switch p.By {
-			case resource.ByID:
+			switch {
+			case s.AppsOn != "" && p.By == resource.ByID: // whoever has the device: a package shows both
+				return w.bram.id.text
+			case s.AppsOn != "":
+				return w.bram.upn.text + canaryDomain
+			case p.By == resource.ByID:
 				return w.admin.id.of(a.ID)
 			default:
 				return w.admin.upn.of(a.ID) + canaryDomain
