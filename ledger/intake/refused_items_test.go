@@ -45,12 +45,15 @@ func everyKind(t *testing.T) (first, others string) {
 	event["actor"].(map[string]any)["userDisplayName"] = "Bob Visser"
 	all := []string{asLine(inCategory("Devices", monitor)), asLine(event),
 		asLine(inCategory("AuditLogs", with(log, "AuditEventId", guid(30, 2)))), aRemoteAction(),
-		things()["an alert"].forms["Azure Monitor"], user(1, map[string]any{"mobilePhone": "+31698765432",
+		things(t)["an alert"].forms["Azure Monitor"], user(1, map[string]any{"mobilePhone": "+31698765432",
 			"givenName": "Anna", "surname": "de Vries", "businessPhones": []any{"+31 20 123 4567"}})}
 	for _, d := range resources(t) {
 		for i := range d.Sources {
-			all = append(all, asLine(recorder{t, d, &d.Sources[i]}.record(1, 0)))
+			all = append(all, asLine(written(recorder{t, d, &d.Sources[i]}.record(1, 0))))
 		}
+	}
+	for _, typ := range slices.Sorted(maps.Keys(examples(t))) {
+		all = append(all, asLine(examples(t)[typ]))
 	}
 	return asLine(graph), strings.Join(all, "\n")
 }
@@ -101,6 +104,7 @@ func (w *world) judgedUnder(all []schemas.Envelope, version uint64) {
 func TestNoEventOfAnyKindTellsARefusedItem(t *testing.T) {
 	first, others := everyKind(t)
 	open := newWorld(t, true)
+	open.takeDiagnostics(policy.Kept)
 	open.importToldAt(first)
 	open.importToldAt(others)
 	streams := map[string]bool{}
@@ -125,6 +129,7 @@ func TestNoEventOfAnyKindTellsARefusedItem(t *testing.T) {
 	check := func(items ...string) {
 		w := newWorld(t, true)
 		defer w.close()
+		w.takeDiagnostics(policy.Kept)
 		w.setPolicy(items...)
 		refused := w.importToldAt(first).ListItemsRefused[plan.RulePolicy] +
 			w.importToldAt(others).ListItemsRefused[plan.RulePolicy]
@@ -137,7 +142,7 @@ func TestNoEventOfAnyKindTellsARefusedItem(t *testing.T) {
 		if refused < len(items) || !slices.Contains(w.refusedOf(), plan.RulePolicy) {
 			t.Errorf("items %v: %d values are refused, events of %v", items, refused, w.refusedOf())
 		}
-		w.judgedUnder(w.own(), 2)
+		w.judgedUnder(w.own(), 3)
 		n := len(w.events())
 		w.importToldAt(others)
 		if w.importToldAt(first); len(w.events()) != n {

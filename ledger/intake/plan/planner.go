@@ -236,8 +236,11 @@ type Result struct {
 	AsOf                      uint64 // the count of unsettlings as of which it rests on them
 }
 
-// Bar is the rule by which a whole record is kept out before it is planned; the zero Bar is none.
+// Bar is the rule by which a whole record is kept out: before it is planned, or as the error of
+// its planning. The zero Bar is none.
 type Bar struct{ Rule, Category string }
+
+func (b Bar) Error() string { return "is kept out by the rule " + b.Rule }
 
 // Forged is the bar of a record that holds a text that would be taken for a sealed value.
 var Forged = Bar{RuleSealed, categoryRecord}
@@ -274,6 +277,8 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	case err == nil:
 		out.Tally = *p.Tally
 		return out, nil
+	case errors.As(err, &bar):
+		return p.refuse(r, parsed, bar.Rule, bar.Category)
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,7 +75,7 @@ func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h va
 		switch text := text(n.attr); {
 		case n.by == ByID:
 			h.ObjectID, _ = record.AsGUID(text)
-		case !isAddress(text):
+		case !record.IsAddress(text):
 		case n.by == ByUPN:
 			h.UPN = text
 		case n.by == ByEmail:
@@ -87,12 +86,6 @@ func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h va
 		h.At = s.Age()
 	}
 	return h
-}
-
-// isAddress reports whether a text may be a UPN or an e-mail address.
-func isAddress(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>")
 }
 
 // onDevice is the device whose apps the record tells of.

@@ -96,7 +96,7 @@ func Processing(i *catalogue.Item, keep Keep) []Cell {
 		ground = Named(OfRetentionGround, i.Class)
 	}
 	recipients := recipientsUnregistered
-	if i.Rule == catalogue.RuleNever || i.Rule == catalogue.RuleWithheld {
+	if i.Rule == catalogue.RuleNever || i.Rule == catalogue.RuleWithheld || i.Rule == catalogue.RuleReplaced {
 		recipients = recipientsNobody
 	}
 	return []Cell{Text(i.ID), Named(OfItem, i.ID), Named(OfSection, i.Section), Named(OfAim, i.Section),
