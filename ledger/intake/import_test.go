@@ -354,7 +354,7 @@ func TestTheSummaryReadsWellAndIsJSON(t *testing.T) {
 Beside that:
           3  events appended
           2  apps kept
-         87  apps refused: apps of a personal device
+         87  values or entries refused: apps of a personal device
           1  secrets or scripts withheld: that they were there is recorded, what they were is not
           2  values of erased persons left out
 

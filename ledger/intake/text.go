@@ -37,7 +37,7 @@ func (s Summary) WriteText(w io.Writer, in *words.Language) error {
 	t.countAny(s.Undated, "undated")
 	t.count(s.EventsAppended, "events")
 	t.count(s.ListItemsKept, "apps-kept")
-	t.rules(s.ListItemsRefused, "apps-refused")
+	t.rules(s.ListItemsRefused, "parts-refused")
 	for _, c := range []struct {
 		n    int
 		what string
