@@ -365,3 +365,23 @@ func TestNothingOfAFormerContactStays(t *testing.T) {
 		t.Errorf("an event of another tenant: %s", asJSON(t, s))
 	}
 }
+
+// An event of which the policy keeps out all that it has to tell is refused whole; of another it
+// leaves the rest.
+func TestThePolicyRefusesOfEventsToo(t *testing.T) {
+	for typ, want := range map[string]string{"support.message.v1": "refused", "adminusage.control.v1": "refused",
+		"support.case.v1": "recorded", "billing.account.v1": "recorded"} {
+		w := newWorld(t, true)
+		w.setPolicy("19", "20", "29", "52")
+		s := w.importFiles(asFile(examples(t)[cloudevents.Prefix+typ]))
+		if got := map[bool]string{true: "recorded", false: "refused"}[s.Recorded == 1]; got != want || !s.OK() ||
+			s.Refused[plan.RulePolicy]+s.ListItemsRefused[plan.RulePolicy] == 0 {
+			t.Errorf("%s: %s", typ, asJSON(t, s))
+		}
+		for attr := range w.values() {
+			if i := schemas.Default().Attribute(attr); i != nil && slices.Contains([]string{"19", "20", "29", "52"}, i.Item) {
+				t.Errorf("%s is held", attr)
+			}
+		}
+	}
+}

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -33,8 +35,8 @@ func (k *kind) Stream() string { return k.recorded.Kind() }
 func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
-	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parseGraph},
-		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
+	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parse},
+		{Form: forms[1], OwnTime: true, Parse: k.parse},
 		{Form: forms[2], OwnTime: true, Parse: parseAuditList}}
 }
 
@@ -43,11 +45,27 @@ func (f *fact) Origin() (string, time.Time) { return f.source, f.occurred }
 
 // RefusalStream is derived: the record's id is random at its source.
 func (f *fact) RefusalStream(tx *vault.Tx, _ string) (schemas.Stream, bool, error) {
-	return tx.FactStream("refusal", namespaceAudit, f.id), false, nil
+	return tx.FactStream("refusal", audit.Namespace, f.id), false, nil
+}
+
+// Without takes out what is told of the action as a whole, and of who acted: a target is told
+// apart by all that is kept of it.
+func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *f, 0
+	for _, values := range []*map[string]json.RawMessage{&kept.open, &kept.actor.values} {
+		out := func(id string, v json.RawMessage) bool {
+			return refused(f.kind.catalogue.MustAttribute(id)) && !record.IsEmpty(v)
+		}
+		before := len(*values)
+		*values = maps.Clone(*values)
+		maps.DeleteFunc(*values, out)
+		n += before - len(*values)
+	}
+	return &kept, n
 }
 
 func (f *fact) stream(tx *vault.Tx) schemas.Stream {
-	return tx.FactStream(f.kind.Stream(), namespaceAudit, f.id)
+	return tx.FactStream(f.kind.Stream(), audit.Namespace, f.id)
 }
 
 // Look names the action's own stream, those of the devices that it may be about, and whatever of
@@ -106,7 +124,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if st.Exists {
 		n = a.compare(t)
 		p.Tally.Disputed = n.differs
-		if n.none() && len(f.refused) == 0 && t.refused == 0 {
+		if n.none() && len(f.refused) == 0 && !p.RefusedItems() {
 			return nil, plan.Unchanged, nil
 		}
 		// Only what is new makes anybody known.
@@ -124,7 +142,7 @@ func (f *fact) write(
 	p *plan.Planner, st *plan.StreamState, t telling, targets []resolvedTarget, n news,
 ) ([]plan.Step, plan.Outcome, error) {
 	a, k := st.Content.(*toldAction), f.kind
-	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, p.RefusedByPolicy(f.refused, t.refused))
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, f.refused)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -179,7 +197,6 @@ func (r resolving) telling() (telling, []resolvedTarget, error) {
 		f.actor.values = f.withoutPerson(f.actor, r.p.Tally)
 	}
 	t, err := f.tell(actor, targets, r.yours(targets))
-	t.without(r.p.Tenant.Policy.Refuses)
 	return t, targets, err
 }
 

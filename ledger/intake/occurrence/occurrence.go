@@ -115,6 +115,9 @@ const maxText = 4 << 10
 
 // parse reads an event. One that tells no time is of the time of its file.
 func (k *kind) parse(s *Source, known record.Names, in plan.Parsing) (plan.Record, error) {
+	if in.Event == nil {
+		return nil, &record.FieldError{Field: "specversion", Reason: "is missing: only events tell of this"}
+	}
 	in.Seen.Use("", in.Event.Extensions, nil)
 	in.Members.Delete("tenantId") // whose it is was judged before
 	in.Seen.Use(inData, in.Members, known)
@@ -139,7 +142,8 @@ func (k *kind) parse(s *Source, known record.Names, in plan.Parsing) (plan.Recor
 				"says nothing that may be kept, so that the event tells of nothing"}
 		}
 	}
-	return f, f.name(in, s.Whose)
+	f.name(in, s.Whose)
+	return f, nil
 }
 
 // inData is where the members of an event's data stand.
@@ -169,31 +173,30 @@ func dated(in plan.Parsing) (time.Time, error) {
 	return at, entity.NotAhead("time", at, in.Now)
 }
 
-// name reads whose the event is.
-func (f *fact) name(in plan.Parsing, w Whose) error {
+// name reads whose the event is. What is neither an id of the directory's form nor an address
+// names nobody, and is counted by its name.
+func (f *fact) name(in plan.Parsing, w Whose) {
+	odd := record.NewMembers(0)
 	for _, n := range []struct {
 		field string
 		to    *string
 	}{{w.ID, &f.who.ObjectID}, {w.UPN, &f.who.UPN}, {w.Email, &f.who.Email}} {
-		text := in.Known(n.field)
-		switch {
-		case text == "":
-		case n.field == w.ID:
-			id, ok := record.AsGUID(text)
-			if !ok {
-				return &record.FieldError{Field: inData + n.field, Reason: "is no id of the directory's form"}
-			}
-			*n.to = id
-		case record.IsAddress(text):
+		text, ok := in.Known(n.field), false
+		if n.field == w.ID {
+			text, ok = record.AsGUID(text)
+		} else {
+			ok = record.IsAddress(text)
+		}
+		if ok {
 			*n.to = text
-		default:
-			return &record.FieldError{Field: inData + n.field, Reason: "is no address"}
+		} else if n.field != "" {
+			odd.Set(n.field, in.Get(n.field))
 		}
 	}
+	in.Seen.Use(inData, odd, nil)
 	if f.who != (vault.PersonHint{}) && !in.Tally.Undated {
 		f.who.At = f.at // else nothing proves an age
 	}
-	return nil
 }
 
 // tell takes in what a member says of an attribute.
@@ -248,8 +251,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if f.kind.Optional != nil && !f.kind.Optional(p.Tenant.Policy) {
 		return nil, 0, plan.Bar{Rule: plan.RulePolicy, Category: f.kind.Category}
 	}
-	kept, refused := f.kept(p.Tenant.Policy)
-	if len(kept) == 0 {
+	if !f.tells() {
 		return nil, 0, plan.Bar{Rule: plan.RulePolicy, Category: plan.RulePolicy}
 	}
 	stream, err := p.Mapped(f.mapped())
@@ -266,46 +268,44 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 			return nil, 0, err
 		}
 	}
-	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, who, kept, refused) }, 0, nil
+	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, who) }, 0, nil
 }
 
-// kept returns what the policy lets in, and how many values it keeps out; nothing where it keeps
-// out all that the event tells of.
-func (f *fact) kept(by policy.Policy) (kept []schemas.Value, refused int) {
-	tells := len(f.needs) == 0
-	for _, a := range f.kind.recorded.Attributes() {
-		value := f.values[a]
-		switch {
-		case value == nil:
-		case by.Refuses(a):
-			refused++
-		default:
-			kept = append(kept, schemas.Value{Attr: a, Plain: value})
-			tells = tells || slices.Contains(f.needs, a.ID)
+// Without takes out of the values.
+func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *f, 0
+	kept.values, n = plan.WithoutValues(f.values, refused)
+	return &kept, n
+}
+
+// tells reports whether anything is left that the event has to tell.
+func (f *fact) tells() bool {
+	for a := range f.values {
+		if len(f.needs) == 0 || slices.Contains(f.needs, a.ID) {
+			return true
 		}
 	}
-	if !tells {
-		return nil, refused
-	}
-	return kept, refused
+	return false
 }
 
-func (f *fact) write(
-	p *plan.Planner, st *plan.StreamState, who uuid.UUID, kept []schemas.Value, refused int,
-) ([]plan.Step, plan.Outcome, error) {
+func (f *fact) write(p *plan.Planner, st *plan.StreamState, who uuid.UUID) ([]plan.Step, plan.Outcome, error) {
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.at, f.refused)
+	if err != nil {
+		return nil, 0, err
+	}
 	d := p.Draft(f.kind.recorded, st.Stream, f.source, f.at)
-	for _, v := range kept {
-		if v.Owner.Kind = schemas.OwnerTenant; v.Attr.Key == schemas.KeyPerson {
-			v.Owner = schemas.PersonOrTenant(who)
+	for _, a := range f.kind.recorded.Attributes() {
+		value, owner := f.values[a], schemas.Owner{Kind: schemas.OwnerTenant}
+		if value == nil {
+			continue
 		}
-		d.Values = append(d.Values, v)
+		if a.Key == schemas.KeyPerson {
+			owner = schemas.PersonOrTenant(who)
+		}
+		d.Values = append(d.Values, schemas.Value{Attr: a, Plain: value, Owner: owner})
 	}
 	if who != uuid.Nil {
 		d.Subjects = []schemas.SubjectRef{{Role: f.kind.role, Person: who}}
-	}
-	refusals, apply, err := p.Refusals(st.Stream, f.source, f.at, p.RefusedByPolicy(f.refused, refused))
-	if err != nil {
-		return nil, 0, err
 	}
 	steps, err := p.Encode(st, []schemas.Draft{d})
 	if err != nil {

@@ -61,6 +61,9 @@ type KindForm struct {
 	source.Form
 	// OwnTime says that its records tell their time: how their file is dated says nothing of them.
 	OwnTime bool
+	// Behind says that what becomes of its records rests on what others tell: they are planned
+	// behind those of their batch.
+	Behind bool
 	// Parse puts a record into the kind's terms. A *record.FieldError fails that record alone.
 	Parse func(Parsing) (Record, error)
 }
@@ -84,6 +87,9 @@ type Record interface {
 	// Look names whom, what and which streams planning it will ask for: what it misses costs more
 	// trips to the vault, and one more round where a stream has to be read.
 	Look(*Looking)
+	// Without returns the record without the values of the attributes that the tenant's policy
+	// refuses, and how many of them it tells: itself where it tells none. It changes nothing.
+	Without(refused func(*schemas.Attribute) bool) (Record, int)
 	// Plan resolves whom and what the record names and compares it with what is known, and changes
 	// no state. ErrNeedState: a stream has to be read first; it is asked for then. A nil Act means
 	// that nothing is to be written, and the outcome stands.
@@ -369,7 +375,7 @@ func NewKinds(c *schemas.Catalogue, all []Kind) *Kinds {
 			k.addReadings(r)
 		}
 		for _, f := range kind.Forms() {
-			k.byForm[f.Name] = Parsed{f, k.Wave(kind.Stream())}
+			k.byForm[f.Name] = Parsed{f, k.planned(kind, f.Behind)}
 			k.forms = append(k.forms, f.Form)
 		}
 	}
@@ -382,6 +388,14 @@ func (k *Kinds) Forms() []source.Form { return k.forms }
 
 // Form returns the form of that name.
 func (k *Kinds) Form(name string) Parsed { return k.byForm[name] }
+
+// planned returns when records of the kind are planned.
+func (k *Kinds) planned(kind Kind, behind bool) Wave {
+	if behind {
+		return WaveFacts
+	}
+	return k.Wave(kind.Stream())
+}
 
 // Wave returns when events of that kind of stream are appended.
 func (k *Kinds) Wave(stream string) Wave {

@@ -43,6 +43,7 @@ type Planner struct {
 	met      []Met                           // whom the record being planned names by their ids
 	encoder  encoder
 
+	refusedItems     int         // values of the record being planned that the tenant's policy refuses
 	rests, unsettled []taken.Tag // of the record being planned
 	asOf             uint64      // of the oldest state that it was planned on
 }
@@ -267,20 +268,23 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	p.MeetAnew()
 	p.Tx.Known().Rests(nil) // of whoever asked before
 	p.rests, p.unsettled = nil, nil
-	out, err := p.resolve(r)
+	out, err := p.resolve(p.without(r))
 	rests, sure := p.Tx.Known().Rests(p.rests)
 	out.Rests, out.Unsettled, out.Vague = rests, p.unsettled, !sure
 	var field *record.FieldError
+	var kept keptOut
 	switch {
 	case err == nil:
 		out.Tally = *p.Tally
 		return out, nil
 	case errors.As(err, &bar):
-		return p.refuse(r, parsed, bar.Rule, bar.Category)
+		return p.refuse(r, *p.Tally, bar.Rule, bar.Category)
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):
 		return p.refuse(r, parsed, RuleExpired, categoryRecord)
+	case errors.As(err, &kept):
+		return p.refuse(r, parsed, kept.Rule, kept.Category)
 	case errors.As(err, &field):
 		return Result{Becomes: Failed, Field: field.Field, Reason: field.Reason, Tally: parsed}, nil
 	case errors.Is(err, schemas.ErrTooLarge):

@@ -16,9 +16,11 @@ import (
 // snapshot is what one record tells of a thing.
 type snapshot struct {
 	*entity.Snapshot
+	whole   *entity.Snapshot // with all that may not be kept of it
 	kind    *kind
 	form    *form
 	id      string           // what tells the thing apart, as it is looked for
+	appsOn  string           // the device whose apps it tells of, if it does
 	who     vault.PersonHint // whose it is, if it is a person's, whatever may be kept of that
 	refused []plan.Refusal
 }
@@ -35,8 +37,12 @@ const odataType = "@odata.type"
 
 // parse reads a record. One that tells no time of its own is dated by its file.
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
+	whole := entity.NewSnapshot(f.Origin)
 	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
-		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f, refused: in.Never}}
+		snapshot: &snapshot{Snapshot: whole, whole: whole, kind: k, form: f, refused: in.Never}}
+	if in.Around != nil {
+		r.prefix = f.Inside.Member + "."
+	}
 	m, told, at, err := r.envelope()
 	if err == nil {
 		err = r.read(m)
@@ -49,6 +55,9 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.appsOn != nil {
+		r.appsOn, _ = record.AsGUID(r.text(f.appsOn))
 	}
 	r.who = r.hint()
 	in.Tally.Undated = !r.Proven
@@ -95,7 +104,7 @@ func (r *reading) read(m *record.Members) error {
 	if f.parent != nil && r.in.Parent != "" {
 		value, found, err := record.Normalise(f.parent, schemas.JSON(r.in.Parent), 1)
 		if err != nil {
-			return &record.FieldError{Field: "@odata.context", Reason: err.Error()}
+			return &record.FieldError{Field: r.prefix + "@odata.context", Reason: err.Error()}
 		}
 		r.Tell(f.parent, value, found)
 	}

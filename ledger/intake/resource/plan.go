@@ -19,9 +19,13 @@ import (
 func (s *snapshot) Origin() (string, time.Time) { return s.Source, s.Observed }
 
 // RefusalStream is told apart by thing and age, which the vault keeps only as an HMAC: a copy of
-// the file is no other record.
+// the file is no other record. By what a device is, each of its records is refused: those of one
+// thing are told once.
 func (s *snapshot) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
 	b := schemas.LP(schemas.LP([]byte("refused "+s.kind.Stream()+s.form.Thing), rule), s.id)
+	if rule == plan.RulePersonalApps {
+		return tx.MappedStream("refusal", b)
+	}
 	b = binary.BigEndian.AppendUint64(schemas.LP(b, s.Source), uint64(s.Age().Unix()))
 	return tx.MappedStream("refusal", b)
 }
@@ -41,6 +45,9 @@ func (s *snapshot) Look(l *plan.Looking) {
 			rules = append(rules, r.Key())
 		}
 		l.Mapped(s.mapped(), rules...)
+	}
+	if s.form.appsOn != nil {
+		l.Ask(s.onDevice())
 	}
 	for _, of := range s.kind.persons {
 		if hint := s.named(of, s.text); hint != (vault.PersonHint{}) {
@@ -81,16 +88,28 @@ func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h va
 	return h
 }
 
+// onDevice is the device whose apps the record tells of.
+func (s *snapshot) onDevice() vault.DeviceHint {
+	return vault.DeviceHint{IntuneID: s.appsOn, At: s.Age()}
+}
+
+// Without takes out of the snapshot: what it told stays known, so that none of it stands open.
+func (s *snapshot) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *s, 0
+	kept.Snapshot, n = s.Snapshot.Without(refused)
+	return &kept, n
+}
+
 // Plan compares the snapshot with what is known of the thing.
 func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
-	told := *s
-	s = &told
-	var refused int
-	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
-	s.refused = p.RefusedByPolicy(s.refused, refused)
+	if s.form.appsOn != nil {
+		if err := p.KeepApps(s.onDevice()); err != nil {
+			return nil, 0, err
+		}
+	}
 	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
 	stream, err := w.stream()
 	if err != nil {
@@ -217,7 +236,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	diff.Name(func(a *schemas.Attribute) uuid.UUID { return w.whose[a] })
-	diff.Protect(w.Snapshot, st)
+	diff.Protect(w.whole, st)
 	d := w.drafter()
 	steps, err := p.Encode(w.known, d.Events(st, w.kept, diff))
 	if err != nil {
