@@ -111,7 +111,8 @@ func (p planter) text(name, text string) string {
 	_, isID := record.AsGUID(text)
 	_, notNumber := strconv.ParseFloat(strings.Fields(text + " 0")[0], 64)
 	switch strings.ToLower(name) {
-	case "category", "type", "tablename", "url", "operationname", "tenantid", "sourcesystem", "id":
+	case "category", "type", "tablename", "url", "operationname", "tenantid", "sourcesystem", "id",
+		"source": // of an event, with its id
 		return text
 	}
 	switch {
