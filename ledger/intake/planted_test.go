@@ -2,6 +2,7 @@ package intake
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"maps"
@@ -111,9 +112,14 @@ func (p planter) text(name, text string) string {
 	_, isID := record.AsGUID(text)
 	_, notNumber := strconv.ParseFloat(strings.Fields(text + " 0")[0], 64)
 	switch strings.ToLower(name) {
-	case "category", "type", "tablename", "url", "operationname", "tenantid", "sourcesystem", "id",
-		"source": // of an event, with its id
+	case "category", "type", "tablename", "url", "operationname", "tenantid", "sourcesystem", "id", "specversion",
+		"datacontenttype":
 		return text
+	case "data_base64":
+		data, _ := base64.StdEncoding.DecodeString(text)
+		return base64.StdEncoding.EncodeToString([]byte(p.in(string(data))))
+	case "source": // of an event: it is a URI
+		return strings.ReplaceAll(p(name, text), " ", "/")
 	}
 	switch {
 	case strings.HasPrefix(text, "{"):
@@ -122,6 +128,9 @@ func (p planter) text(name, text string) string {
 		return text
 	case slices.Contains([]string{"true", "false", "yes", "no", "waar", "onwaar", "ja", "nee"}, strings.ToLower(text)):
 		return text
+	}
+	if local, domain, is := strings.Cut(text, "@"); is { // it stays an address
+		return strings.ReplaceAll(p(name, local), " ", ".") + "@" + domain
 	}
 	return p(name, text)
 }
@@ -135,6 +144,7 @@ func TestNothingThatIsPlantedInAnyFormStandsOpen(t *testing.T) {
 	told := map[string]bool{}
 	for name, thing := range everyThing(t) {
 		w := newWorld(t, true)
+		w.takeDiagnostics(policy.Kept)
 		w.importPlanted(name, thing)
 		for _, e := range w.own() {
 			told[e.Stream.Kind()] = true
@@ -152,7 +162,6 @@ func TestNothingThatIsPlantedInAnyFormStandsOpen(t *testing.T) {
 // for the marks.
 func (w *world) importPlanted(name string, of thing) {
 	planted, ids, recorded, hours := map[string]string{}, map[string]bool{}, 0, 0
-	w.takeDiagnostics(policy.Kept)
 	if of.before != "" {
 		w.importToldAt(of.before)
 	}

@@ -52,8 +52,8 @@ func everyKind(t *testing.T) (first, others string) {
 			all = append(all, asLine(written(recorder{t, d, &d.Sources[i]}.record(1, 0))))
 		}
 	}
-	for _, e := range examples(t) {
-		all = append(all, asLine(e))
+	for _, typ := range slices.Sorted(maps.Keys(examples(t))) {
+		all = append(all, asLine(examples(t)[typ]))
 	}
 	return asLine(graph), strings.Join(all, "\n")
 }

@@ -142,8 +142,7 @@ func (k *kind) parse(s *Source, known record.Names, in plan.Parsing) (plan.Recor
 				"says nothing that may be kept, so that the event tells of nothing"}
 		}
 	}
-	f.name(in, s.Whose)
-	return f, nil
+	return f, f.name(in, s.Whose)
 }
 
 // inData is where the members of an event's data stand.
@@ -173,30 +172,31 @@ func dated(in plan.Parsing) (time.Time, error) {
 	return at, entity.NotAhead("time", at, in.Now)
 }
 
-// name reads whose the event is. What is neither an id of the directory's form nor an address
-// names nobody, and is counted by its name.
-func (f *fact) name(in plan.Parsing, w Whose) {
-	odd := record.NewMembers(0)
+// name reads whose the event is.
+func (f *fact) name(in plan.Parsing, w Whose) error {
 	for _, n := range []struct {
 		field string
 		to    *string
 	}{{w.ID, &f.who.ObjectID}, {w.UPN, &f.who.UPN}, {w.Email, &f.who.Email}} {
-		text, ok := in.Known(n.field), false
-		if n.field == w.ID {
-			text, ok = record.AsGUID(text)
-		} else {
-			ok = record.IsAddress(text)
-		}
-		if ok {
+		text := in.Known(n.field)
+		switch {
+		case text == "":
+		case n.field == w.ID:
+			id, ok := record.AsGUID(text)
+			if !ok {
+				return &record.FieldError{Field: inData + n.field, Reason: "is no id of the directory's form"}
+			}
+			*n.to = id
+		case record.IsAddress(text):
 			*n.to = text
-		} else if n.field != "" {
-			odd.Set(n.field, in.Get(n.field))
+		default:
+			return &record.FieldError{Field: inData + n.field, Reason: "is no address"}
 		}
 	}
-	in.Seen.Use(inData, odd, nil)
 	if f.who != (vault.PersonHint{}) && !in.Tally.Undated {
 		f.who.At = f.at // else nothing proves an age
 	}
+	return nil
 }
 
 // tell takes in what a member says of an attribute.
@@ -245,8 +245,15 @@ func (f *fact) Look(l *plan.Looking) {
 	}
 }
 
+// Without takes out of the values.
+func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *f, 0
+	kept.values, n = plan.WithoutValues(f.values, refused)
+	return &kept, n
+}
+
 // Plan finds whose the event is. One that is told already tells nothing more, and one of a person
-// who was erased since is refused whole.
+// who was erased since is refused whole, as is one of which the policy leaves nothing to tell.
 func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if f.kind.Optional != nil && !f.kind.Optional(p.Tenant.Policy) {
 		return nil, 0, plan.Bar{Rule: plan.RulePolicy, Category: f.kind.Category}
@@ -271,28 +278,19 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	return func() ([]plan.Step, plan.Outcome, error) { return f.write(p, st, who) }, 0, nil
 }
 
-// Without takes out of the values.
-func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
-	kept, n := *f, 0
-	kept.values, n = plan.WithoutValues(f.values, refused)
-	return &kept, n
-}
-
-// tells reports whether anything is left that the event has to tell.
+// tells reports whether the event has a value of what it is to tell of.
 func (f *fact) tells() bool {
-	for a := range f.values {
-		if len(f.needs) == 0 || slices.Contains(f.needs, a.ID) {
+	for _, a := range f.kind.recorded.Attributes() {
+		if f.values[a] != nil && (len(f.needs) == 0 || slices.Contains(f.needs, a.ID)) {
 			return true
 		}
 	}
 	return false
 }
 
-func (f *fact) write(p *plan.Planner, st *plan.StreamState, who uuid.UUID) ([]plan.Step, plan.Outcome, error) {
-	refusals, apply, err := p.Refusals(st.Stream, f.source, f.at, f.refused)
-	if err != nil {
-		return nil, 0, err
-	}
+func (f *fact) write(
+	p *plan.Planner, st *plan.StreamState, who uuid.UUID,
+) ([]plan.Step, plan.Outcome, error) {
 	d := p.Draft(f.kind.recorded, st.Stream, f.source, f.at)
 	for _, a := range f.kind.recorded.Attributes() {
 		value, owner := f.values[a], schemas.Owner{Kind: schemas.OwnerTenant}
@@ -306,6 +304,10 @@ func (f *fact) write(p *plan.Planner, st *plan.StreamState, who uuid.UUID) ([]pl
 	}
 	if who != uuid.Nil {
 		d.Subjects = []schemas.SubjectRef{{Role: f.kind.role, Person: who}}
+	}
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.at, f.refused)
+	if err != nil {
+		return nil, 0, err
 	}
 	steps, err := p.Encode(st, []schemas.Draft{d})
 	if err != nil {
