@@ -379,7 +379,8 @@ func TestThePolicyRefusesOfEventsToo(t *testing.T) {
 			t.Errorf("%s: %s", typ, asJSON(t, s))
 		}
 		for attr := range w.values() {
-			if i := schemas.Default().Attribute(attr); i != nil && slices.Contains([]string{"19", "20", "29", "52"}, i.Item) {
+			a := schemas.Default().Attribute(attr)
+			if a != nil && slices.Contains([]string{"19", "20", "29", "52"}, a.Item) {
 				t.Errorf("%s is held", attr)
 			}
 		}
