@@ -14,6 +14,9 @@ PLATFORMS ?= linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 win
 CLIENTS ?= python node java kafka go kcat
 CLIENTS_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/clients
 KAFKA_PORT  ?= 19092
+FUZZTIME ?= 20s
+FUZZMOST ?= 5m
+FUZZBUILD ?= -fuzz .
 export CGO_ENABLED = 0
 # Tests keep their ledgers in memory where the system has a directory there with room: what they kill are processes,
 # never the machine, and most of their time would be waiting for a disk to sync. Go's own files stay where they were.
@@ -97,11 +100,17 @@ conformance: ## the official Go client's own tests against the event store, inse
 semantics: ## what EventStoreDB promises its clients, against the server in EVENTSTORE_DSN (esdb://…), or else the embedded one
 	$(GO) test -count=1 -v -timeout 10m ./deploy/embedded/eventstore/semantics
 
+# A package is compiled once, and its targets run from that. FUZZBUILD is what guides fuzzing: without it nothing is
+# compiled but the tests themselves, which is what a few seconds are worth (make fuzz FUZZTIME=5s FUZZBUILD=). FUZZMOST
+# bounds a target that begins with a large corpus, or minimises what it found.
 .PHONY: fuzz
 fuzz: ## fuzz every parser for a while each (FUZZTIME=30s)
-	@for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
-	  for f in $$(grep -rhoE --include='*_test.go' '^func Fuzz[A-Za-z0-9]+' $$p | sed 's/func //' | sort -u); do \
-	    echo "== $$p $$f"; $(GO) test $$p -run '^$$' -fuzz "^$$f$$" -fuzztime $${FUZZTIME:-20s} -fuzzminimizetime 20x || exit 1; done; done
+	@set -e; made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; cache=$$($(GO) env GOCACHE)/fuzz; \
+	for p in $$(grep -rl --include='*_test.go' '^func Fuzz' . | xargs -n1 dirname | sort -u); do \
+	  $(GO) test -c $(FUZZBUILD) -o "$$made/fuzz.test" $$p; of=$$($(GO) list $$p); \
+	  for f in $$(grep -hoE '^func Fuzz[A-Za-z0-9]+' $$p/*_test.go | sed 's/func //' | sort -u); do \
+	    echo "== $$p $$f"; (cd $$p && timeout $(FUZZMOST) "$$made/fuzz.test" -test.run '^$$' -test.fuzz "^$$f\$$" \
+	      -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 20x -test.fuzzcachedir "$$cache/$$of"); done; done
 
 .PHONY: bench
 bench: ## Go benchmarks of every package

@@ -46,7 +46,7 @@ func itemColumns(l *words.Language) []document.Column {
 		column("requirement", "column.requirement"), column("identifiability", "column.identifiability"),
 		column("owner", "catalogue.column.owner"), list("attributes", "catalogue.column.attributes"),
 		list("key", "catalogue.column.itemKey"), list("class", "catalogue.column.itemClass"),
-		column("rule", "catalogue.column.itemRule"), types,
+		column("retention", "column.retention"), column("rule", "catalogue.column.itemRule"), types,
 	}
 	for _, lang := range words.Languages() {
 		named := column("name_"+lang, "column.itemName")
@@ -84,10 +84,12 @@ func itemCells(c *catalogue.Catalogue, i *catalogue.Item, l *words.Language) []d
 		}
 		return a.ID
 	})
+	period, _ := content.KeptAs(i, nil)
 	cells := []document.Cell{{text(i.ID)}, word(content.OfItem, i.ID), word(content.OfRequirement, i.Requirement),
 		word(content.OfIdentifiability, i.Identifiability), word(content.OfOwner, i.Owner), attributes,
 		each(func(a *catalogue.Attribute) string { return a.Key }),
-		each(func(a *catalogue.Attribute) string { return a.Class }), word(content.OfRule, ruleOf(i)), types}
+		each(func(a *catalogue.Attribute) string { return a.Class }), word(content.OfRetention, period),
+		word(content.OfRule, ruleOf(i)), types}
 	for _, lang := range words.Languages() {
 		cells = append(cells, document.Cell{text(i.Label.In(lang))})
 	}

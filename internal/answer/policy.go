@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/custody"
 	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/schemas/catalogue"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -42,6 +43,9 @@ func PolicyOf(in *words.Language, p policy.Policy) Policy {
 	for _, c := range catalogue.Default().Classes() {
 		keep, ground := p.Keep(c)
 		_, own := p.Retention[c.Name]
+		if !own {
+			ground = content.Word(in, content.OfRetentionGround, c.Name)
+		}
 		doc.Retention = append(doc.Retention, Retention{c.Name, keep.String(), ground, own})
 	}
 	return doc

@@ -62,7 +62,7 @@ func (o *Office) Ask(
 	if err != nil {
 		return nil, err
 	}
-	r.Tenant, r.TenantName, r.By = t.ID, t.Name, p.Login
+	r.Tenant, r.TenantName, r.By, r.Keep = t.ID, t.Name, p.Login, t.Policy.Keep
 	if r.Reveal {
 		if err := custody.CheckPurpose(t, r.Purpose); err != nil {
 			return nil, err

@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -329,5 +330,94 @@ func TestWhyAnActionFailedIsKept(t *testing.T) {
 			}
 		}
 		w.close()
+	}
+}
+
+// remoteStory tells of remote actions by every source, and of the device that they are on.
+func remoteStory() map[string]string {
+	return map[string]string{
+		"a.json": results(wiped, "LT-9", result("wipe", "done", "2026-03-02T10:11:00Z", "2026-03-02T10:20:00Z"),
+			result("remoteLock", "pending", "2026-03-03T09:00:00Z", "2026-03-03T09:00:00Z")),
+		"b.json": taskAudit(guid(30, 7), "wipe", "2026-03-02T10:11:02Z", [2]string{wiped, "LT-9"}),
+		"c.json": remoteAudit(guid(40, 1), "LT-9", "remoteLock", "failed", "2026-03-03T09:00:00Z"),
+	}
+}
+
+// An import of remote actions that dies at any of its points, or at any of its appends, before it
+// took effect or after, ends as an undisturbed one once it is repeated.
+func TestRemoteActionsSurviveEachCrash(t *testing.T) {
+	died := errors.New("died here")
+	calm := newWorld(t, true)
+	points := 0
+	calm.config.Hook = func(string) error { points++; return nil }
+	calm.importFiles(remoteStory())
+	if len(calm.remoteActions()) != 2 || points < 5 {
+		t.Fatalf("%d points, %v", points, calm.remoteActions())
+	}
+	want, appends := calm.canonical(), len(calm.events())
+	for name, crash := range map[string]func(w *world, next func() error){
+		"at a point": func(w *world, next func() error) {
+			w.config.Hook = func(string) error { return next() }
+		},
+		"before an append": func(w *world, next func() error) {
+			w.store.Fail = func(schemas.Stream, []schemas.Event) error { return next() }
+		},
+		"after an append": func(w *world, next func() error) {
+			w.store.After = func(schemas.Stream, []schemas.Event) error { return next() }
+		},
+	} {
+		for nth := 0; nth < max(points, appends); nth++ {
+			w := newWorld(t, true)
+			w.config.Workers = 1
+			left := nth
+			crash(w, func() error {
+				if left--; left == -1 {
+					return died
+				}
+				return nil
+			})
+			_, err := w.tryImport(remoteStory())
+			if err != nil && !errors.Is(err, died) {
+				t.Fatalf("%s %d: %v", name, nth, err)
+			}
+			w.config.Hook, w.store.Fail, w.store.After = nil, nil, nil
+			w.importFiles(remoteStory())
+			if got := w.canonical(); got != want {
+				t.Errorf("%s %d:\n%s\nundisturbed:\n%s", name, nth, got, want)
+			}
+			w.close()
+			if err == nil {
+				break // so many there are
+			}
+		}
+	}
+}
+
+// What a remote action tells of the device's user, and of whoever asked for it, is sealed under
+// each one's key and goes with them; that it was done stays.
+func TestARemoteActionStaysWithoutTheErased(t *testing.T) {
+	w := newWorld(t, true)
+	w.importFiles(remoteStory())
+	before := len(w.streams("remoteaction"))
+	for _, who := range []string{wipedUser, "a1a1a1a1-0000-4000-8000-000000000001"} {
+		if n := w.namesEverybody(t.Errorf, w.aliasesOf(who)); n == 0 {
+			t.Errorf("nothing is of %s", who)
+		}
+		erase(t, w, who)
+	}
+	w.importFiles(remoteStory())
+	for _, a := range w.remoteActions() {
+		if a["action"] == "" || a["state"] == "" {
+			t.Errorf("the act itself is gone: %v", a)
+		}
+		for attr, text := range a {
+			if strings.Contains(text, "fatima@") || strings.Contains(text, "admin@") ||
+				attr == "actor-id" && !strings.HasPrefix(text, "<") {
+				t.Errorf("%s is told after the erasure: %s", attr, text)
+			}
+		}
+	}
+	if after := len(w.streams("remoteaction")); after != before {
+		t.Errorf("told again, %d actions are %d", before, after)
 	}
 }

@@ -131,18 +131,19 @@ func (p Policy) Refuses(a *catalogue.Attribute) bool {
 	return a.Item != "" && slices.Contains(p.Items, a.Item)
 }
 
-// Keep returns how long a class is kept under the policy, and on which ground.
+// Keep returns how long a class is kept under the policy, and on which ground: in the tenant's own
+// words, "" where the catalogue's period holds.
 func (p Policy) Keep(c catalogue.Class) (catalogue.Period, string) {
 	if r, ok := p.Retention[c.Name]; ok {
 		if period, err := catalogue.ParsePeriod(r.Keep); err == nil {
 			return period, r.Ground
 		}
 	}
-	return c.Keep, c.Ground
+	return c.Keep, ""
 }
 
 // Settled returns the policy in the one form in which it is kept: items in the catalogue's order,
-// each once, and no class that says what the catalogue says.
+// each once, and no class that there is none of.
 func (p Policy) Settled(c *catalogue.Catalogue) Policy {
 	out := p
 	out.Items, out.Retention = nil, nil
@@ -153,9 +154,10 @@ func (p Policy) Settled(c *catalogue.Catalogue) Policy {
 	}
 	for _, class := range c.Classes() {
 		r, ok := p.Retention[class.Name]
-		if r.Ground = strings.TrimSpace(r.Ground); !ok || r.Keep == class.Keep.String() && r.Ground == class.Ground {
+		if !ok {
 			continue
 		}
+		r.Ground = strings.TrimSpace(r.Ground)
 		if out.Retention == nil {
 			out.Retention = map[string]Retention{}
 		}

@@ -10,7 +10,8 @@ import (
 )
 
 // processingRecord: the record of processing activities (Art. 30), item by item, as the catalogue
-// has it. It tells what may be held, and of nobody.
+// has it, with the periods and grounds of the tenant's policy. It tells what may be held, and of
+// nobody.
 var processingRecord = Definition{
 	ID:    "processing-record",
 	Scope: AtMoment,
@@ -22,6 +23,7 @@ var processingRecord = Definition{
 		{ID: "legalGround", Type: document.Text},
 		{ID: "recipients", Type: document.Text},
 		{ID: "retention", Type: document.Text},
+		{ID: "retentionGround", Type: document.Text},
 		{ID: "identifiability", Type: document.Text},
 		{ID: "requirement", Type: document.Text},
 	},
@@ -37,7 +39,7 @@ func processingRows(_ context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for _, i := range catalogue.Default().Items() {
 			if among(q.Filter["requirement"], i.Requirement) &&
-				!yield(Row{Key: i.ID, Cells: content.Processing(i)}, nil) {
+				!yield(Row{Key: i.ID, Cells: content.Processing(i, q.Keep)}, nil) {
 				return
 			}
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/content"
 	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -36,10 +37,11 @@ type Request struct {
 	PurposeWords string            // the officer's own, beside it
 	Sample       int               // rows to draw at random; 0: all
 	Seed         uint64
-	Reveal       bool      // show protected values, through the Opener
-	ForPeople    bool      // what only programs get is left out, and not opened
-	Checkpoint   string    // of the sequence, where one was signed
-	Now          time.Time // when it is run; zero: the clock
+	Reveal       bool         // show protected values, through the Opener
+	ForPeople    bool         // what only programs get is left out, and not opened
+	Checkpoint   string       // of the sequence, where one was signed
+	Now          time.Time    // when it is run; zero: the clock
+	Keep         content.Keep // how long the tenant keeps what; nil: as the catalogue says
 
 	// Owners tells whom aliases name, the same id for the same person; one that names nobody any
 	// more is left out. nil: nobody can tell, and what hangs on it is not in the report.

@@ -80,7 +80,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	q := &question{
 		Reader: reader, Tenant: r.Tenant, In: projections.Period{From: r.From, To: r.To},
 		AsOf: projections.AsOf{Seq: seq, Time: r.AsOf}, Filter: map[string][]string{}, Lang: l,
-		Made: r.Now, Zone: r.Location, Owners: r.Owners,
+		Made: r.Now, Zone: r.Location, Keep: r.Keep, Owners: r.Owners,
 	}
 	rep := &Report{
 		Header: heading.Header{

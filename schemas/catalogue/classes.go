@@ -46,9 +46,8 @@ func (p Period) String() string {
 
 // Class is a retention class, with what holds where the tenant's policy says nothing else.
 type Class struct {
-	Name   string
-	Keep   Period
-	Ground string
+	Name string
+	Keep Period
 }
 
 // Classes returns the retention classes there are, in the order of the list.
@@ -61,9 +60,8 @@ func (c *Catalogue) loadClasses(files fs.FS) error {
 		return ignoreMissing(err)
 	}
 	var list []struct {
-		Class  string `yaml:"class"`
-		Keep   string `yaml:"keep"`
-		Ground string `yaml:"ground"`
+		Class string `yaml:"class"`
+		Keep  string `yaml:"keep"`
 	}
 	if err := strictYAML(raw, &list); err != nil {
 		return fmt.Errorf("classes.yaml: %w", err)
@@ -71,11 +69,11 @@ func (c *Catalogue) loadClasses(files fs.FS) error {
 	known := map[string]bool{}
 	for _, l := range list {
 		keep, err := ParsePeriod(l.Keep)
-		if err != nil || !looks.IsClass(l.Class) || l.Ground == "" || known[l.Class] {
+		if err != nil || !looks.IsClass(l.Class) || known[l.Class] {
 			return fmt.Errorf("classes.yaml: class %q: %w", l.Class, err)
 		}
 		known[l.Class] = true
-		c.classes = append(c.classes, Class{l.Class, keep, l.Ground})
+		c.classes = append(c.classes, Class{l.Class, keep})
 	}
 	for _, a := range c.attributes {
 		if !known[a.Class] {

@@ -92,6 +92,9 @@ func word(l *words.Language, attr, value string) (string, bool) {
 	if w, ok := l.Find("enum." + attr + "." + value); ok {
 		return w, true
 	}
+	if attr == OfRetention {
+		return kept(l, value)
+	}
 	if ofItems[attr] {
 		return l.Find("processing." + attr + "." + value)
 	}

@@ -206,6 +206,7 @@ type Question struct {
 	Lang   *words.Language
 	Made   time.Time
 	Zone   *time.Location
+	Keep   content.Keep // how long the tenant keeps what; nil: as the catalogue says
 	Owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }
 
