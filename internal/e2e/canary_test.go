@@ -403,7 +403,8 @@ func TestCanary(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.do(0, "", "tenant", "add", w.tenantName.text, "--source-tenant", w.tenantID.text, "--language", "nl")
-	c.do(0, "", "tenant", "policy", "set", w.tenantName.text, "--retention", "apps=30d", "--ground", ground.text)
+	c.do(0, "", "tenant", "policy", "set", w.tenantName.text, "--retention", "apps=30d",
+		"--ground", ground.text, "--diagnostics", "in")
 
 	declared, secrets := declaredTaken()
 	s := c.take(w.day1)

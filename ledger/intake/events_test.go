@@ -336,3 +336,53 @@ func TestNumbersOfPaymentsAreWithheld(t *testing.T) {
 		}
 	}
 }
+
+// Who becomes the contact of a case takes nothing over of who was it before, and what is known of
+// the case stays; a tenant that the data names has to be declared.
+func TestNothingOfAFormerContactStays(t *testing.T) {
+	first := examples(t)[cloudevents.Prefix+"support.case.v1"]
+	second := object{"specversion": "1.0", "id": "2", "source": "/s", "type": first["type"],
+		"time": "2026-03-02T08:16:00Z", "data": object{"caseId": first["data"].(object)["caseId"],
+			"contact": object{"userPrincipalName": "bram@contoso.example", "name": "Bram"}}}
+	for _, order := range [][]object{{first, second}, {second, first}} {
+		w := newWorld(t, true)
+		for _, e := range order {
+			if s := w.importFiles(asFile(e)); s.FailedCount > 0 || len(s.UnknownFields) > 0 {
+				t.Fatalf("%s", asJSON(t, s))
+			}
+		}
+		got := w.stateOf("support")
+		for _, want := range []string{`contact-phone =  none=true`, `contact-email =  none=true`, `"Bram" none=false`,
+			`"open" none=false`} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s is not in\n%s", want, got)
+			}
+		}
+	}
+	w := newWorld(t, false)
+	s := w.importFiles(asFile(withData(first, object{"tenantId": guid(99, 1)})))
+	if s.FailedCount != 1 || s.Failed[0].Field != "tenantId" {
+		t.Errorf("an event of another tenant: %s", asJSON(t, s))
+	}
+}
+
+// An event of which the policy keeps out all that it has to tell is refused whole; of another it
+// leaves the rest.
+func TestThePolicyRefusesOfEventsToo(t *testing.T) {
+	for typ, want := range map[string]string{"support.message.v1": "refused", "adminusage.control.v1": "refused",
+		"support.case.v1": "recorded", "billing.account.v1": "recorded"} {
+		w := newWorld(t, true)
+		w.setPolicy("19", "20", "29", "52")
+		s := w.importFiles(asFile(examples(t)[cloudevents.Prefix+typ]))
+		if got := map[bool]string{true: "recorded", false: "refused"}[s.Recorded == 1]; got != want || !s.OK() ||
+			s.Refused[plan.RulePolicy]+s.ListItemsRefused[plan.RulePolicy] == 0 {
+			t.Errorf("%s: %s", typ, asJSON(t, s))
+		}
+		for attr := range w.values() {
+			a := schemas.Default().Attribute(attr)
+			if a != nil && slices.Contains([]string{"19", "20", "29", "52"}, a.Item) {
+				t.Errorf("%s is held", attr)
+			}
+		}
+	}
+}

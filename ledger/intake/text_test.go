@@ -103,8 +103,9 @@ func saidInCode(t *testing.T) map[string]string {
 						note(e)
 					}
 				}
-			case *ast.CallExpr: // fail(…, "…"), notice(line, "…"); damage(err, "…")
-				if name, ok := n.Fun.(*ast.Ident); ok && name.Name == "damage" && len(n.Args) > 1 {
+			case *ast.CallExpr: // fail(…, "…"), notice(line, "…"); damage(err, "…"), fault(field, "…")
+				if name, ok := n.Fun.(*ast.Ident); ok && (name.Name == "damage" || name.Name == "fault") &&
+					len(n.Args) > 1 {
 					note(n.Args[1])
 				}
 				to, ok := n.Fun.(*ast.SelectorExpr)

@@ -33,7 +33,7 @@ var sources = []resource.Source{{
 		{Field: "accountId", Attr: "billing.account", Unit: 1},
 		{Field: "paymentKind", Attr: "billing.payment-kind", Unit: 1},
 		{Field: "paymentReference", Attr: "billing.payment-reference", Unit: 1},
-	}, Objects: []resource.Object{{Field: "contact", Table: []entity.Mapping{
+	}, Objects: []resource.Object{{Field: "contact", Whole: true, Table: []entity.Mapping{
 		{Field: "userId", Attr: "billing.contact-id", Unit: 1},
 		{Field: "userPrincipalName", Attr: "billing.contact-upn", Unit: 1},
 		{Field: "name", Attr: "billing.contact-name", Unit: 1},

@@ -115,7 +115,11 @@ const maxText = 4 << 10
 
 // parse reads an event. One that tells no time is of the time of its file.
 func (k *kind) parse(s *Source, known record.Names, in plan.Parsing) (plan.Record, error) {
+	if in.Event == nil {
+		return nil, &record.FieldError{Field: "specversion", Reason: "is missing: only events tell of this"}
+	}
 	in.Seen.Use("", in.Event.Extensions, nil)
+	in.Members.Delete("tenantId") // whose it is was judged before
 	in.Seen.Use(inData, in.Members, known)
 	f := &fact{kind: k, source: s.Origin, key: cloudevents.Key(in.Event), refused: in.Never,
 		needs:  s.Needs,

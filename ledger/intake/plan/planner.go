@@ -278,7 +278,7 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 		out.Tally = *p.Tally
 		return out, nil
 	case errors.As(err, &bar):
-		return p.refuse(r, parsed, bar.Rule, bar.Category)
+		return p.refuse(r, *p.Tally, bar.Rule, bar.Category)
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):

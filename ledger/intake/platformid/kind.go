@@ -28,9 +28,10 @@ var sources = []resource.Source{{
 	Form:  source.OfEvent("platformid.device.v1", nil),
 	Thing: "device", Table: []entity.Mapping{
 		{Field: "deviceId", Attr: "platformid.device", Unit: 1},
+	}, Objects: []resource.Object{{Field: "user", Whole: true, Table: []entity.Mapping{
 		{Field: "userId", Attr: "platformid.user-id", Unit: 1},
 		{Field: "userPrincipalName", Attr: "platformid.user-upn", Unit: 1},
 		{Field: "appleId", Attr: "platformid.apple-id", Unit: 1},
 		{Field: "windowsId", Attr: "platformid.windows-id", Unit: 1},
-	},
+	}}},
 }}

@@ -106,6 +106,9 @@ type Inside struct {
 type Object struct {
 	Field string
 	Table []entity.Mapping
+	// Whole says that a record which has it tells all of it: what is left out there is not. So
+	// nothing of somebody stays beside who comes after them.
+	Whole bool
 }
 
 // Secret is a field that holds one.

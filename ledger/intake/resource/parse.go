@@ -69,6 +69,7 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 func (r *reading) envelope() (m *record.Members, told record.NamedText, at time.Time, err error) {
 	if e := r.in.Event; e != nil {
 		r.prefix = "data."
+		r.in.Members.Delete("tenantId") // whose it is was judged before
 		r.in.Seen.Use("", e.Extensions, nil)
 		told = record.NamedText{Field: "time", Value: e.Time}
 		if e.Time != "" {
@@ -125,6 +126,11 @@ func (r *reading) read(m *record.Members) error {
 	for i, o := range f.Objects {
 		path := r.prefix + o.Field
 		inner := r.shapes.Object(m.Get(o.Field), path)
+		for _, in := range o.Table {
+			if o.Whole && inner != nil && record.IsEmpty(inner.Get(in.Field)) {
+				r.None[r.kind.catalogue.MustAttribute(in.Attr)] = true
+			}
+		}
 		if err := r.take(inner, o.Table); err != nil {
 			return record.Within(path+".", err)
 		}

@@ -31,7 +31,7 @@ var sources = []resource.Source{{
 		{Field: "state", Attr: "support.state", Unit: 1},
 		{Field: "openedAt", Attr: "support.opened-at", Unit: 1},
 		{Field: "closedAt", Attr: "support.closed-at", Unit: 1},
-	}, Objects: []resource.Object{{Field: "contact", Table: []entity.Mapping{
+	}, Objects: []resource.Object{{Field: "contact", Whole: true, Table: []entity.Mapping{
 		{Field: "userId", Attr: "support.contact-id", Unit: 1},
 		{Field: "userPrincipalName", Attr: "support.contact-upn", Unit: 1},
 		{Field: "name", Attr: "support.contact-name", Unit: 1},

@@ -9,6 +9,7 @@ package cloudevents
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/url"
 	"regexp"
@@ -78,7 +79,7 @@ func envelope(e *record.Event, m *record.Members) *record.FieldError {
 	switch v := text(m, version); {
 	case versions.MatchString(v):
 	case shown.MatchString(v):
-		return fault(version, "is "+v+": events of version 1.0 are understood")
+		return fault(version, fmt.Sprintf("is %s: events of version 1.0 are understood", v))
 	default:
 		return fault(version, "is no version of CloudEvents: events of version 1.0 are understood")
 	}
@@ -92,10 +93,10 @@ func envelope(e *record.Event, m *record.Members) *record.FieldError {
 		}
 	}
 	if len(e.ID) > maxID {
-		return fault("id", "is longer than 1024 bytes")
+		return fault("id", fmt.Sprintf("is longer than %d bytes", maxID))
 	}
 	if _, err := url.Parse(e.Source); err != nil || len(e.Source) > maxSource {
-		return fault("source", "is no URI reference of up to 2048 bytes")
+		return fault("source", fmt.Sprintf("is no URI reference of up to %d bytes", maxSource))
 	}
 	if m.Has("time") && string(m.Get("time")) != "null" {
 		e.Time = text(m, "time")
