@@ -85,7 +85,7 @@ func TestReconcileRaisesNoFalseAlarmWhileTheProjectorWrites(t *testing.T) {
 		if res.Differences > 0 || res.Unsettled > 0 {
 			t.Fatalf("round %d: a false alarm: %+v", round, res)
 		}
-		if res.Events != res.Through+1 || len(res.Views) != 11 || !res.Leaves || res.Origins {
+		if res.Events != res.Through+1 || len(res.Views) != 12 || !res.Leaves || res.Origins {
 			t.Errorf("round %d: what was compared: %+v", round, res)
 		}
 	}
