@@ -230,9 +230,14 @@ type Holding struct {
 	From, To   time.Time
 }
 
-// DevicesOf lists the devices the person holds or held, with periods; by device, then time.
+// DevicesOf lists the devices that the person, or another of their subject, holds or held, with
+// periods: of each person by device, then time.
 func (tx *Tx) DevicesOf(person uuid.UUID) ([]Holding, error) {
-	rows, err := tx.set.Holdings(person)
+	all, err := tx.Subject(person)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.holdings(all)
 	if err != nil {
 		return nil, fmt.Errorf("devices of a person: %w", err)
 	}
