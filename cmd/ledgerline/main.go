@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/alone"
+	"github.com/ledgerline/ledgerline/cmd/ledgerline/subject"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/heap"
@@ -95,7 +96,8 @@ func newRoot(a *app) *cobra.Command {
 	a.flags(root)
 	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
 		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(), newRestore(a),
-		newReindex(a), newOfficer(a), alone.Schema())
+		newReindex(a), newOfficer(a), alone.Schema(),
+		subject.New(subject.Door{a.forTenant, a.secret, a.print, a.in, tenantFlag}))
 	cli.Explain(root, texts)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

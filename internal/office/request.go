@@ -136,9 +136,11 @@ func (o *Office) person(ctx context.Context, t vault.Tenant, r custody.Request, 
 			return err
 		}
 		for _, h := range held {
-			refusals, err := tx.RefusalsOf(h.Stream)
-			if err != nil {
-				return err
+			var refusals []schemas.Stream // of a shared device they are nobody's
+			if h.Ownership != vault.OwnershipShared {
+				if refusals, err = tx.RefusalsOf(h.Stream); err != nil {
+					return err
+				}
 			}
 			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership,
 				Refusals: refusals})

@@ -162,7 +162,7 @@ func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
 	}
 	have := map[uuid.UUID]bool{}
 	for _, h := range holdings {
-		if h.Ownership == OwnershipCompany {
+		if Own(h.Ownership) {
 			continue
 		}
 		keys, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
@@ -199,7 +199,7 @@ func (tx *Tx) personalDevices(persons []uuid.UUID) ([]schemas.Owner, error) {
 	}
 	var out []schemas.Owner
 	for _, h := range holdings {
-		if h.To.IsZero() && h.Ownership != OwnershipCompany {
+		if h.To.IsZero() && !Own(h.Ownership) {
 			out = append(out, schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
 		}
 	}

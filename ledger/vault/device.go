@@ -14,9 +14,15 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// OwnershipCompany is the ownership under which a device's identifiers are its own;
-// any other is the person's.
-const OwnershipCompany = "company"
+// OwnershipCompany is the ownership under which a device's identifiers are its own, and so is
+// OwnershipShared, of one that many persons use, whoever owns it; any other is the person's.
+const (
+	OwnershipCompany = "company"
+	OwnershipShared  = "shared"
+)
+
+// Own reports whether a device of that ownership is a subject of its own, and goes with nobody.
+func Own(ownership string) bool { return ownership == OwnershipCompany || ownership == OwnershipShared }
 
 // DeviceHint is how a record names a device. A serial is no part of it: it never identifies.
 type DeviceHint struct {
@@ -30,7 +36,7 @@ type DeviceHint struct {
 type Device struct {
 	ID         uuid.UUID
 	Stream     schemas.Stream
-	Ownership  string // "company", "personal" or "" for unknown
+	Ownership  string // "company", "shared", "personal" or "" for unknown
 	User       uuid.UUID
 	Generation int
 }

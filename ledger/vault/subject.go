@@ -103,6 +103,9 @@ func (tx *Tx) mergesOf(person uuid.UUID) (out []Merge, err error) {
 // are in order of id. Of somebody who was never merged, it is they alone.
 func (tx *Tx) Subject(person uuid.UUID) ([]uuid.UUID, error) {
 	out := []uuid.UUID{person}
+	if person == uuid.Nil {
+		return out, nil
+	}
 	for i := 0; i < len(out); i++ {
 		merges, err := tx.mergesOf(out[i])
 		if err != nil {
@@ -404,6 +407,29 @@ func (tx *Tx) alike(o schemas.Owner, names []store.IdentityRow) (out []Candidate
 		}
 	}
 	return out, nil
+}
+
+// Likeness returns the kinds of names that two persons share, or ids of the service's own: in
+// order, each once.
+func (tx *Tx) Likeness(a, b uuid.UUID) (kinds []string, err error) {
+	var hashes [2]map[store.Name]bool
+	for i, p := range []uuid.UUID{a, b} {
+		rows, err := tx.set.IdentitiesOf(schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
+		if err != nil {
+			return nil, fmt.Errorf("what two persons share: %w", err)
+		}
+		hashes[i] = map[store.Name]bool{}
+		for _, r := range rows {
+			hashes[i][store.Name{Kind: r.Kind, Hash: string(r.Hash)}] = true
+		}
+	}
+	for n := range hashes[0] {
+		if kind := personKinds[n.Kind]; hashes[1][n] && !slices.Contains(kinds, kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return kinds, nil
 }
 
 // liveOwner returns the row of a person, nil for one who is erased or being erased.

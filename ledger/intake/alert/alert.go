@@ -118,12 +118,9 @@ func (f *fact) identify(in plan.Parsing, p *record.Members) error {
 	if !strings.Contains(upn, "@") || schemas.Junk(p.Known("UserName")) {
 		upn = ""
 	}
-	// Nothing says that the service's own id is the directory's: it finds whom it is known of, and
-	// makes nobody known.
-	f.user = vault.PersonHint{UPN: upn, At: f.at}
-	if upn == "" {
-		f.user.ObjectID = id
-	}
+	// Nothing says that the service's own id is the directory's: it finds whom a record linked it
+	// to, or whom the directory knows by the same id, and makes nobody known.
+	f.user = vault.PersonHint{UPN: upn, IntuneID: id, At: f.at}
 	for attr, text := range map[string]string{attrUserID: id, attrUserUPN: upn} {
 		if text != "" {
 			if err := f.tell(in, attr, schemas.JSON(text)); err != nil {

@@ -20,6 +20,7 @@ import (
 
 const (
 	attrOwnership   = "device.ownership"
+	attrShared      = "device.shared"
 	attrUserID      = "device.user-id"
 	attrUserUPN     = "device.user-upn"
 	attrUserEmail   = "device.user-email"
@@ -42,8 +43,8 @@ type kind struct {
 	entity.Definition
 	enrolled, inventory, compliance, ownershipType, apps, whole, retired, security, setup *schemas.Type
 
-	ownership, userID, userUPN, userEmail, management, contact *schemas.Attribute
-	storageTotal, storageFree, unlockCode, app, loggedOn       *schemas.Attribute
+	ownership, shared, userID, userUPN, userEmail, management, contact *schemas.Attribute
+	storageTotal, storageFree, unlockCode, app, loggedOn               *schemas.Attribute
 
 	assistanceLink, wiredIP, scopeTags, feature, baseline, cached *schemas.Attribute
 	bitLocker, fileVault, encryptionPolicy                        *schemas.Attribute
@@ -60,7 +61,7 @@ func New(c *schemas.Catalogue) plan.Kind {
 		whole: c.MustType("device.restated.v2"), retired: c.MustType("device.retired.v1"),
 		security: c.MustType("device.security-changed.v1"), setup: c.MustType("device.setup-changed.v1"),
 
-		ownership: c.MustAttribute(attrOwnership), userID: c.MustAttribute(attrUserID),
+		ownership: c.MustAttribute(attrOwnership), shared: c.MustAttribute(attrShared), userID: c.MustAttribute(attrUserID),
 		userUPN: c.MustAttribute(attrUserUPN), userEmail: c.MustAttribute(attrUserEmail),
 		management: c.MustAttribute(attrManagement), contact: c.MustAttribute(attrContact),
 		storageTotal: c.MustAttribute("device.storage-total"), storageFree: c.MustAttribute(attrStorageFree),
@@ -173,6 +174,10 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	st := known.Content.(*State)
+	if s.alone && isShared(st.Text(s.kind.shared)) {
+		s.Snapshot = s.Clone()
+		s.Values[s.kind.shared] = schemas.JSON(false)
+	}
 	if known.Exists {
 		var over bool
 		if over, p.Tally.SameMoment = st.contradicts(s); over {
@@ -192,7 +197,8 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		refusals = told.refused // no news about the device as it is now
 	}
 	p.Meet(plan.Met{Device: device.ID, Stream: device.Stream, IDs: []string{s.intuneID, s.directoryID}})
-	holds := holding{kind: s.kind, device: device.ID, ownership: owner, user: st.User}
+	holds := holding{kind: s.kind, device: device.ID, ownership: owner, shared: st.sharedOf(s),
+		user: st.User}
 	if who != userUntold {
 		holds.user = user
 	}
@@ -225,7 +231,7 @@ func (s *snapshot) write(
 	if at.IsZero() {
 		at = s.Observed
 	}
-	_, err = p.Tx.SetHolder(holds.device, vaultOwnership(holds.ownership), holds.user, st.Latest(at))
+	_, err = p.Tx.SetHolder(holds.device, holds.vaultOwnership(), holds.user, st.Latest(at))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -247,6 +253,7 @@ func (s *snapshot) write(
 	}
 	st.hold(holds.user, s.Observed, s.kind.toldUser(st.State))
 	st.belong(holds.ownership, st.State)
+	st.share(holds.shared, st.State)
 	st.Apply(s.Snapshot, diff, holds.ownerOf)
 	return append(steps, changes...), plan.Recorded, nil
 }
@@ -256,14 +263,6 @@ func (s *snapshot) write(
 func (s *snapshot) dropUser() int {
 	s.Snapshot = s.Clone()
 	return s.DropUser()
-}
-
-// vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
-func vaultOwnership(s string) string {
-	if s == ownershipCompany || s == "personal" {
-		return s
-	}
-	return ""
 }
 
 // userHint says what a snapshot tells of the device's user.
