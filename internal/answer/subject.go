@@ -158,7 +158,8 @@ func (d Merges) WriteText(w io.Writer, in *words.Language) {
 				key = "answer.subject.told-unmerged"
 			}
 			shares := in.Text("enum.subject.likeness." + cmp.Or(e.Shares, "none"))
-			fmt.Fprintln(w, "  "+in.Text(key, words.Args{"date": in.Date(e.At), "officer": e.Officer, "shares": shares}))
+			fmt.Fprintln(w, "  "+in.Text(key, words.Args{"date": in.Date(e.At), "officer": e.Officer,
+				"shares": shares}))
 		}
 	}
 }

@@ -223,7 +223,7 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 		}
 		return a.say(key, args), Wrong
 	case custody.ErrUnknown:
-		if p.Field == custody.FieldPerson {
+		if p.Field == custody.FieldPerson || p.Field == custody.FieldPersons {
 			return a.say("none-of-them", args), Wrong
 		}
 		args["given"] = " " + strconv.Quote(p.Given)

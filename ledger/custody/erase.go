@@ -333,7 +333,8 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 
 // Resume carries on with the erasures that a crash interrupted, before anything is served: one
 // whose order is in the ledger is completed, one whose order is not has not begun and is taken
-// back. Before that it settles what a crash left of merges. It returns how many it completed and how many it took back.
+// back. Before that it settles what a crash left of merges. It returns how many it completed and
+// how many it took back.
 func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err error) {
 	fail := func(err error) (int, int, error) {
 		return completed, takenBack, fmt.Errorf("resume erasures: %w", err)

@@ -384,7 +384,7 @@ func (n NewMerge) find(tx *vault.Tx) ([]uuid.UUID, error) {
 
 func chosen(of [][]vault.PersonMatch, n int) (uuid.UUID, error) {
 	if n < 1 || n > len(of) {
-		return uuid.Nil, &Problem{Field: FieldPerson, Code: ErrUnknown, Given: fmt.Sprint(n), Most: len(of)}
+		return uuid.Nil, &Problem{Field: FieldPersons, Code: ErrUnknown, Given: fmt.Sprint(n), Most: len(of)}
 	}
 	return of[n-1][0].ID, nil
 }
@@ -480,8 +480,8 @@ type MergeEvent struct {
 	Officer  uuid.UUID // an alias
 }
 
-// SubjectHistory returns the merges of whoever is known by that name or alias, those undone too, in
-// the order in which they were told. A Problem: nobody is, or several are.
+// SubjectHistory returns the merges of whoever is known by that name or alias, those undone too,
+// in the order in which they were told. A Problem: nobody is, or several are.
 func (c *Custody) SubjectHistory(
 	ctx context.Context, p access.Principal, tenant uuid.UUID, given string,
 ) ([]MergeTold, error) {

@@ -193,17 +193,31 @@ func TestWhatAMergeNeeds(t *testing.T) {
 	b.person(bram)
 	b.person("carla@contoso.example")
 	for what, tc := range map[string]struct {
-		with func(*custody.NewMerge, *access.Principal)
+		with func(n *custody.NewMerge, who *access.Principal)
 		code error
 	}{
-		"no reason":    {func(n *custody.NewMerge, _ *access.Principal) { n.Reason = "  " }, custody.ErrMissing},
-		"a long one":   {func(n *custody.NewMerge, _ *access.Principal) { n.Reason = strings.Repeat("x", 1001) }, custody.ErrTooMany},
-		"nobody":       {func(n *custody.NewMerge, _ *access.Principal) { n.Other = "x@contoso.example" }, custody.ErrNoSuchPerson},
+		"no reason": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Reason = "  "
+		}, custody.ErrMissing},
+		"a long one": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Reason = strings.Repeat("x", 1001)
+		}, custody.ErrTooMany},
+		"nobody": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Other = "x@contoso.example"
+		}, custody.ErrNoSuchPerson},
 		"one of three": {func(*custody.NewMerge, *access.Principal) {}, custody.ErrSeveralPersons},
-		"none chosen":  {func(n *custody.NewMerge, _ *access.Principal) { n.Other = "" }, custody.ErrSeveralPersons},
-		"one alone":    {func(n *custody.NewMerge, _ *access.Principal) { n.Subject, n.Other = bram, "" }, custody.ErrMissing},
-		"the fourth":   {func(n *custody.NewMerge, _ *access.Principal) { n.Choose = []int{4, 1} }, custody.ErrUnknown},
-		"the same":     {func(n *custody.NewMerge, _ *access.Principal) { n.Subject = bram }, custody.ErrOneSubject},
+		"none chosen": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Other = ""
+		}, custody.ErrSeveralPersons},
+		"one alone": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Subject, n.Other = bram, ""
+		}, custody.ErrMissing},
+		"the fourth": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Choose = []int{4, 1}
+		}, custody.ErrUnknown},
+		"the same": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Subject = bram
+		}, custody.ErrOneSubject},
 		"oneself": {func(n *custody.NewMerge, p *access.Principal) {
 			n.Subject, p.Login = "carla@contoso.example", "carla@contoso.example"
 		}, custody.ErrOwnSubject},

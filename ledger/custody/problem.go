@@ -52,8 +52,10 @@ const (
 
 // Problem is one thing that is wrong with what somebody asked of custody. It unwraps to its code.
 type Problem struct {
-	Field   string
-	Code    error  // one of the above; vault.ErrErased or ErrHeld of a request, ErrExists of a tenant, ErrTooMany of a subject
+	Field string
+	// Code is one of the above; vault.ErrErased or ErrHeld of a request, ErrExists of a tenant,
+	// ErrTooMany of a subject.
+	Code    error
 	Given   string // never by what a person is known
 	Known   []string
 	Most    int

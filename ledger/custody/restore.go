@@ -31,10 +31,11 @@ type Replayed struct {
 // files once.
 const replayAtOnce = 64
 
-// Replay has the vault know the merges that the ledger tells of, and carries out every erasure order among the events in this vault, by the keys' uuids alone:
-// a vault restored from before an erasure holds the person again. Where it never knew a key, a
-// tombstone stays. Call it on a restored vault with all of the ledger's events before anything is
-// served, then Resume. It can be repeated.
+// Replay has the vault know the merges that the ledger tells of, and carries out every erasure
+// order among the events in this vault, by the keys' uuids alone: a vault restored from before an
+// erasure holds the person again. Where it never knew a key, a tombstone stays. Call it on a
+// restored vault with all of the ledger's events before anything is served, then Resume. It can be
+// repeated.
 //
 // What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
 // theirs to know them by, so an old record of them makes a new person.

@@ -349,7 +349,8 @@ func TestAResourceIsFollowed(t *testing.T) {
 				types, set, unset := w.toldOf(kind, before)
 				if s.FailedCount > 0 || !slices.Equal(set, with) || len(unset) > 0 ||
 					!slices.Equal(types, []string{r.d.Restated, r.d.Changed}) {
-					t.Errorf("%s, of somebody else now: %v set %v and unset %v, want %v", m.Field, types, set, unset, with)
+					t.Errorf("%s, of somebody else now: %v set %v and unset %v, want %v", m.Field, types, set, unset,
+						with)
 				}
 				continue
 			}

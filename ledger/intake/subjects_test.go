@@ -38,7 +38,8 @@ func (w *world) sealedBehind(behind int) (out []sealedValue) {
 			if err != nil {
 				w.t.Fatal(err)
 			}
-			out, aliases = append(out, sealedValue{e.Stream, e.Type, v.Attr.ID, schemas.Owner{}}), append(aliases, h.Alias)
+			out = append(out, sealedValue{e.Stream, e.Type, v.Attr.ID, schemas.Owner{}})
+			aliases = append(aliases, h.Alias)
 		}
 	}
 	owners, err := w.aliasOwners(context.Background(), w.tenant.ID, aliases)
@@ -234,8 +235,8 @@ func (w *world) importOn(day int, content string) Summary {
 		Source{Observed: toldAt.AddDate(0, 0, day), TakeNameless: true})
 }
 
-// A registration whose user changes is told again under the new user's key: all of it, but for what
-// is nobody's.
+// A registration whose user changes is told again under the new user's key: all of it, but for
+// what is nobody's.
 func TestARegistrationOfAnotherUserIsSealedUnderThem(t *testing.T) {
 	w := newWorld(t, true)
 	registration := func(n int, more object) object {

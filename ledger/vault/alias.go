@@ -18,9 +18,9 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Aliases lists the living aliases of the subject that a person is, of the given classes or of all:
-// of each of its persons by class and month. What was appended about the person names one of them. ErrErased,
-// ErrNotFound: of the person.
+// Aliases lists the living aliases of the subject that a person is, of the given classes or of
+// all: of each of its persons by class and month. What was appended about the person names one of
+// them. ErrErased, ErrNotFound: of the person.
 func (tx *Tx) Aliases(person uuid.UUID, classes ...string) (out []Alias, err error) {
 	all, err := tx.Subject(person)
 	for _, p := range all {
@@ -127,10 +127,10 @@ func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
 	return n, nil
 }
 
-// SubjectKeys lists the uuids of the keys that an erasure of the person destroys, of all persons of
-// their subject: the person's own; every key of the devices the person holds that are personal or of unknown
-// ownership; and of such devices held before, the keys of that time. The key that stands for
-// an owner's mapping is among them.
+// SubjectKeys lists the uuids of the keys that an erasure of the person destroys, of all persons
+// of their subject: the person's own; every key of the devices the person holds that are personal
+// or of unknown ownership; and of such devices held before, the keys of that time. The key that
+// stands for an owner's mapping is among them.
 func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := tx.subjectKeys(person)
 	if err != nil {

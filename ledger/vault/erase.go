@@ -19,10 +19,11 @@ import (
 // PendingErasures tells which are due.
 
 // BeginErasure blocks all sealing and opening under the keys of the person, and of all who are one
-// subject with them, and returns the uuids of the keys to destroy, for the order event. completion is the id the event subject.erased will have,
-// by which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold
-// on the person, a device that goes with the person, or the tenant. ErrErased: done before.
-// ErrErasing: another erasure of the person is under way. ErrNotFound.
+// subject with them, and returns the uuids of the keys to destroy, for the order event. completion
+// is the id the event subject.erased will have, by which the erasure is known from now on.
+// Repeating it returns the same keys. ErrHeld: a hold on the person, a device that goes with the
+// person, or the tenant. ErrErased: done before. ErrErasing: another erasure of the person is
+// under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
 	if err := tx.locked(); err != nil {

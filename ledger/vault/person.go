@@ -260,8 +260,8 @@ type PersonMatch struct {
 var personKinds = map[string]string{kindObjectID: "object-id", kindUPN: "upn", kindEmail: "email",
 	kindIntuneUserID: "intune-user-id"}
 
-// FindPersons lists who is or was known under an object id, UPN, e-mail or Intune user id, the latest
-// first. It takes no id of the vault's own: those leave it nowhere, and whoever shows one
+// FindPersons lists who is or was known under an object id, UPN, e-mail or Intune user id, the
+// latest first. It takes no id of the vault's own: those leave it nowhere, and whoever shows one
 // has not shown who they are.
 func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 	var out []PersonMatch
@@ -303,9 +303,9 @@ type NativeValue struct {
 	To    time.Time
 }
 
-// Identity returns the native values of the subject that the person is, for the head of a report or
-// package: of each of its persons by kind, then time. ErrNotFound: no such person. ErrErased: its
-// erasure has begun.
+// Identity returns the native values of the subject that the person is, for the head of a report
+// or package: of each of its persons by kind, then time. ErrNotFound: no such person. ErrErased:
+// its erasure has begun.
 func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
 	all, err := tx.Subject(person)
 	var out []NativeValue

@@ -13,12 +13,12 @@ import (
 )
 
 // This file knows which persons are one subject. A merge joins two, each with all who are one with
-// it already, and takes nothing from either: both keep their names, keys and aliases, so undoing it
-// gives each back what it was. What asks for a person by id answers for the whole subject.
+// it already, and takes nothing from either: both keep their names, keys and aliases, so undoing
+// it gives each back what it was. What asks for a person by id answers for the whole subject.
 //
-// A merge is a stream, subject-<its id>, whose events say whether it holds. The vault notes that it
-// has begun, the event is appended, and only SettleMerge makes it count: whoever finds one pending
-// asks the stream. Its rows are mappings, and go with the persons that they concern.
+// A merge is a stream, subject-<its id>, whose events say whether it holds. The vault notes that
+// it has begun, the event is appended, and only SettleMerge makes it count: whoever finds one
+// pending asks the stream. Its rows are mappings, and go with the persons that they concern.
 
 // MaxSubject is how many persons one subject may be.
 const MaxSubject = 16
@@ -336,7 +336,8 @@ type Candidate struct {
 // Candidates looks at up to n persons behind that one, in order of id, and returns those of whom
 // others may be the same subject, each pair once: who is known by a name alone and shares it with
 // somebody, and who shares an id of the service's own. Two of whom the directory has an id each
-// are two persons, whatever names they have held. next is whom to go on behind, uuid.Nil at the end.
+// are two persons, whatever names they have held. next is whom to go on behind, uuid.Nil at the
+// end.
 func (tx *Tx) Candidates(after uuid.UUID, n int) (out []Candidate, next uuid.UUID, err error) {
 	fail := func(err error) ([]Candidate, uuid.UUID, error) {
 		return nil, uuid.Nil, fmt.Errorf("candidates of merges: %w", err)

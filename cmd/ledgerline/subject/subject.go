@@ -36,7 +36,7 @@ func New(d Door) *cobra.Command {
 
 func (d Door) candidates() *cobra.Command {
 	var tenant string
-	return cli.New(cli.Command{Use: "list-candidates", Short: "List which persons may be one, and are not",
+	return cli.New(cli.Command{Use: "candidates", Short: "List which persons may be one, and are not",
 		Flags: func(f cli.Flags) {
 			d.Tenant(f, &tenant)
 			f.Output()

@@ -61,7 +61,8 @@ func New(c *schemas.Catalogue) plan.Kind {
 		whole: c.MustType("device.restated.v2"), retired: c.MustType("device.retired.v1"),
 		security: c.MustType("device.security-changed.v1"), setup: c.MustType("device.setup-changed.v1"),
 
-		ownership: c.MustAttribute(attrOwnership), shared: c.MustAttribute(attrShared), userID: c.MustAttribute(attrUserID),
+		ownership: c.MustAttribute(attrOwnership), shared: c.MustAttribute(attrShared),
+		userID:  c.MustAttribute(attrUserID),
 		userUPN: c.MustAttribute(attrUserUPN), userEmail: c.MustAttribute(attrUserEmail),
 		management: c.MustAttribute(attrManagement), contact: c.MustAttribute(attrContact),
 		storageTotal: c.MustAttribute("device.storage-total"), storageFree: c.MustAttribute(attrStorageFree),

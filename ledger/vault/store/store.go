@@ -63,8 +63,8 @@ type Rows interface {
 	// their primary ones, are an error, as they are one after another.
 	Put(Batch) error
 
-	// Persons lists up to n persons of the tenant behind that one, in order of id, their tombstones
-	// too.
+	// Persons lists up to n persons of the tenant behind that one, in order of id, their
+	// tombstones too.
 	Persons(after uuid.UUID, n int) ([]uuid.UUID, error)
 
 	// Slots, of all tenants. A slot's number is stored in the row of its owner.

@@ -130,7 +130,8 @@ func testOptimisticRefuses(t *testing.T, f Factory) {
 		"FindNamed", "FindPersons", "Forget", "Identity", "Known", "Living", "Look", "LookAgain", "LookAhead",
 		"MappedStream", "NameStream", "Memorise", "Open", "Person", "PersonStream", "Prepare", "Recall",
 		"RefusalStream", "RefusalsOf", "Remember",
-		"Remembered", "Seal", "SetHolder", "SubjectKeys", "Candidates", "Likeness", "MergeOf", "MergesOf", "One", "PendingMerges", "Subject",
+		"Remembered", "Seal", "SetHolder", "SubjectKeys", "Candidates", "Likeness", "MergeOf", "MergesOf", "One",
+		"PendingMerges", "Subject",
 		"Tenant", "Unlock", "WaitingFor"}
 	all := reflect.TypeFor[*vault.Tx]()
 	for i := range all.NumMethod() {

@@ -182,8 +182,9 @@ func (m *model) check(rt *rapid.T, e *vaulttest.Env, upn func(int) string) {
 			rt.Fatal(err)
 		}
 		for i, p := range m.persons {
-			if gone := errors.Is(opened[i].Err, vault.ErrErased); gone != m.erased[i] || !gone && opened[i].Err != nil {
-				rt.Fatalf("person %d, erased %t: %v", i, m.erased[i], opened[i].Err)
+			err := opened[i].Err
+			if gone := errors.Is(err, vault.ErrErased); gone != m.erased[i] || !gone && err != nil {
+				rt.Fatalf("person %d, erased %t: %v", i, m.erased[i], err)
 			}
 			if m.erased[i] {
 				if found, err := tx.FindPersons(upn(i)); err != nil || len(found) > 0 {
@@ -230,14 +231,15 @@ func (m *model) check(rt *rapid.T, e *vaulttest.Env, upn func(int) string) {
 	})
 }
 
-// testBegun: what is begun counts for nothing until it is settled, is listed until then, and can be
-// settled again.
+// testBegun: what is begun counts for nothing until it is settled, is listed until then, and can
+// be settled again.
 func testBegun(t *testing.T, f vaulttest.Factory) {
 	e := vaulttest.NewEnv(t, f)
 	var a, b uuid.UUID
 	id := uuid.New()
 	e.Locked(func(tx *vault.Tx) {
-		a, b = e.Person(tx, vault.PersonHint{UPN: "a@voorbeeld.nl"}), e.Person(tx, vault.PersonHint{UPN: "b@voorbeeld.nl"})
+		a = e.Person(tx, vault.PersonHint{UPN: "a@voorbeeld.nl"})
+		b = e.Person(tx, vault.PersonHint{UPN: "b@voorbeeld.nl"})
 		if err := tx.BeginMerge(id, a, b); err != nil {
 			t.Fatal(err)
 		}
@@ -352,7 +354,8 @@ func testRefused(t *testing.T, f vaulttest.Factory) {
 func testRestored(t *testing.T, f vaulttest.Factory) {
 	e := vaulttest.NewEnv(t, f)
 	e.Locked(func(tx *vault.Tx) {
-		a, b := e.Person(tx, vault.PersonHint{UPN: "a@voorbeeld.nl"}), e.Person(tx, vault.PersonHint{UPN: "b@voorbeeld.nl"})
+		a := e.Person(tx, vault.PersonHint{UPN: "a@voorbeeld.nl"})
+		b := e.Person(tx, vault.PersonHint{UPN: "b@voorbeeld.nl"})
 		id := uuid.New()
 		for told, want := range map[vault.MergeState]int{vault.MergeHolds: 2, vault.MergeUndone: 1} {
 			if err := tx.RestoreMerge(id, []uuid.UUID{a, b}, told); err != nil {
@@ -434,7 +437,8 @@ func testCandidates(t *testing.T, f vaulttest.Factory) {
 		}
 	})
 	got = all()
-	if len(got) != 3 || !got[pair(named, known)].Undone || got[pair(known, other)].Likeness[0].Kind != "intune-user-id" {
+	if len(got) != 3 || !got[pair(named, known)].Undone ||
+		got[pair(known, other)].Likeness[0].Kind != "intune-user-id" {
 		t.Errorf("after its undoing, and with an id of the service's own: %v", got)
 	}
 }
@@ -482,7 +486,8 @@ func testIntuneID(t *testing.T, f vaulttest.Factory) {
 	e.Update(func(tx *vault.Tx) { // of another whom the directory knows: he is not Anna
 		twin = e.Person(tx, vault.PersonHint{ObjectID: objectA, IntuneID: intune, At: at.Add(3 * time.Hour)})
 	})
-	if twin == anna || find(only) != anna || find(vault.PersonHint{IntuneID: intune, At: at.Add(4 * time.Hour)}) != twin {
+	later := vault.PersonHint{IntuneID: intune, At: at.Add(4 * time.Hour)}
+	if twin == anna || find(only) != anna || find(later) != twin {
 		t.Error("an id of two persons does not find who had it then")
 	}
 	e.Clock.Advance(24 * time.Hour)
@@ -505,7 +510,8 @@ func testDevices(t *testing.T, f vaulttest.Factory) {
 		a, b := e.Person(tx, vault.PersonHint{UPN: "a@voorbeeld.nl", At: at}),
 			e.Person(tx, vault.PersonHint{UPN: "b@voorbeeld.nl", At: at})
 		for i, p := range []uuid.UUID{a, b} {
-			d, _, err := tx.Device(vault.DeviceHint{IntuneID: fmt.Sprintf("22222222-2222-4333-8444-%012d", i+1), At: at})
+			d, _, err := tx.Device(vault.DeviceHint{At: at,
+				IntuneID: fmt.Sprintf("22222222-2222-4333-8444-%012d", i+1)})
 			if err == nil {
 				_, err = tx.SetHolder(d.ID, "personal", p, at)
 			}
