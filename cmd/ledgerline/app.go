@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/ledgerline/ledgerline/cmd/ledgerline/tenants"
 	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
@@ -143,12 +144,12 @@ func (a *app) at(
 // language of that code, or in the tenant's. What is wrong with what was typed, whatever the
 // tenant, ends it before the act, and is said even where no tenant can be asked for its language.
 func (a *app) forTenant(c *cli.Call, tenant, lang string, wrong error, act func(*desk.Desk) error) error {
-	a.words, _ = words.Default().Language(lang)
+	a.speak(lang)
 	err := a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
 		if err := d.Choose(c.Ctx, tenant); err != nil {
 			return err
 		}
-		a.words, _ = words.Default().Language(cmp.Or(lang, d.Tenant.Language))
+		a.speak(cmp.Or(lang, d.Tenant.Language))
 		if wrong != nil {
 			return wrong
 		}
@@ -156,6 +157,14 @@ func (a *app) forTenant(c *cli.Call, tenant, lang string, wrong error, act func(
 	})
 	return cmp.Or(wrong, err)
 }
+
+// host is what commands in packages of their own need of the program.
+func (a *app) host() tenants.Host {
+	return tenants.Host{At: a.at, ForTenant: a.forTenant, Words: a.in, Speak: a.speak}
+}
+
+// speak has the command answer in the language of that code; "" leaves it unknown.
+func (a *app) speak(lang string) { a.words, _ = words.Default().Language(lang) }
 
 // secret is c.Secret, asked for and refused in the language of the answer.
 func (a *app) secret(c *cli.Call, flag, value, asks string) (string, error) {

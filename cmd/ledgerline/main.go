@@ -21,6 +21,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/alone"
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/subject"
+	"github.com/ledgerline/ledgerline/cmd/ledgerline/tenants"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
 	"github.com/ledgerline/ledgerline/internal/heap"
@@ -94,10 +95,10 @@ func newRoot(a *app) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return cli.Exit(cli.Wrong, err) })
 	a.flags(root)
-	root.AddCommand(newUp(a), newTenant(a), newImport(a), newTail(a), newStatus(a), newReport(a), newDSAR(a),
-		newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(), newRestore(a),
-		newReindex(a), newOfficer(a), alone.Schema(),
-		subject.New(subject.Door{a.forTenant, a.secret, a.print, a.in, tenantFlag}))
+	root.AddCommand(newUp(a), tenants.Commands(a.host()), newImport(a), newTail(a), newStatus(a), newReport(a),
+		newDSAR(a), newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(),
+		newRestore(a), newReindex(a), newOfficer(a), alone.Schema(), subject.New(subject.Door{ForTenant: a.forTenant,
+			Secret: a.secret, Print: a.print, In: a.in, Tenant: tenantFlag}))
 	cli.Explain(root, texts)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/internal/office"
 	"github.com/ledgerline/ledgerline/internal/refusal"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -92,7 +93,7 @@ func (o reportOptions) asked(c *cli.Call) office.Asked {
 	}
 	for id, v := range o.set {
 		if *v {
-			o.Filters[id] = report.Set
+			o.Filters[id] = define.Set
 		}
 	}
 	if c.Changed("sample") {

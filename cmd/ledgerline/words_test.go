@@ -22,6 +22,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -108,11 +109,11 @@ func TestEachCodeHasItsWords(t *testing.T) {
 			"name at least one file or folder"},
 		{&office.Problem{Field: office.FieldPath, Code: office.ErrUnfit, Given: "x is not there"}, cli.Wrong,
 			"cannot import: x is not there"},
-		{&report.Problem{Field: report.FieldPurpose, Code: report.Masked}, cli.Wrong,
+		{&report.Problem{Field: define.FieldPurpose, Code: define.Masked}, cli.Wrong,
 			"--purpose and --masked do not go together"},
-		{&report.Problem{Field: report.FieldSample, Code: report.Alone, Other: report.FieldSeed}, cli.Wrong,
+		{&report.Problem{Field: define.FieldSample, Code: define.Alone, Other: define.FieldSeed}, cli.Wrong,
 			"--sample needs --seed, so that an auditor can draw the same rows again"},
-		{&report.Problem{Field: report.FieldAsOfSeq, Code: report.Negative, Given: "-3"}, cli.Wrong,
+		{&report.Problem{Field: define.FieldAsOfSeq, Code: define.Negative, Given: "-3"}, cli.Wrong,
 			"--as-of-seq -3 is no ledger sequence: they count from 0"},
 		{&restore.Problem{Code: restore.ErrNoTopic, At: "orders"}, cli.Wrong, `"orders" is not a topic of the ledger`},
 		{&restore.Problem{Code: restore.ErrAllTopics}, cli.Wrong, "--everything names every topic"},
@@ -155,12 +156,12 @@ func TestEachCodeHasItsWords(t *testing.T) {
 			"chmod o-w,g-w /d, or give another --data"},
 		{&datadir.Problem{Code: datadir.ErrOthersAbove, Path: "/d/e", Above: "/d"}, cli.Failed,
 			"replace /d/e: give another --data"},
-		{&report.Problem{Field: dsar.FieldSequence, Code: report.Ahead, Given: "9", Through: &seq}, cli.Failed,
+		{&report.Problem{Field: dsar.FieldSequence, Code: define.Ahead, Given: "9", Through: &seq}, cli.Failed,
 			"`ledgerline status`"},
-		{&report.Problem{Field: dsar.FieldRequest, Code: report.Missing}, cli.Wrong, "REQUEST is missing"},
-		{&report.Problem{Field: report.FieldAsOfSeq, Code: report.Ahead, Given: "9", Through: &seq}, cli.Wrong,
+		{&report.Problem{Field: dsar.FieldRequest, Code: define.Missing}, cli.Wrong, "REQUEST is missing"},
+		{&report.Problem{Field: define.FieldAsOfSeq, Code: define.Ahead, Given: "9", Through: &seq}, cli.Wrong,
 			"--as-of-seq 9 is ahead of the views, which are at 7"},
-		{errors.Join(&report.Problem{Field: report.FieldTo, Code: report.NoTime, Given: "x"}, nil,
+		{errors.Join(&report.Problem{Field: define.FieldTo, Code: define.NoTime, Given: "x"}, nil,
 			&access.Denied{Code: access.NotTheirs}), cli.Failed,
 			"--to \"x\" is not a date or time: write 2026-03-01 " +
 				"or 2026-03-01T09:30:00+01:00\nnot allowed"},

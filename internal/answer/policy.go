@@ -47,12 +47,15 @@ func PolicyOf(in *words.Language, p policy.Policy) Policy {
 	return doc
 }
 
+// choice is the word for what the policy says of optional data.
+func (d Policy) choice(attr, value string) string { return catalogue.Label("enum." + attr + "." + value).Of(d.in) }
+
 // WriteText writes the policy as people read it.
 func (d Policy) WriteText(w io.Writer) {
 	t := func(key string, args ...words.Args) string { return d.in.Text("answer.policy."+key, args...) }
 	fmt.Fprintln(w, t("version", words.Args{"number": d.Version}))
-	fmt.Fprintln(w, t("personal-apps"))
-	fmt.Fprintln(w, t("diagnostics"))
+	fmt.Fprintln(w, t("personal-apps", words.Args{"choice": d.choice("policy.personal-apps", d.PersonalApps)}))
+	fmt.Fprintln(w, t("diagnostics", words.Args{"choice": d.choice("policy.diagnostics", d.Diagnostics)}))
 	if len(d.RefusedItems) == 0 {
 		fmt.Fprintln(w, t("no-items"))
 	}
@@ -107,7 +110,8 @@ func (all Versions) WriteText(w io.Writer) {
 			kept = none
 		}
 		fmt.Fprintln(w, d.in.Text("answer.policy.line", words.Args{"number": d.Version,
-			"since": words.Instant(*d.Since, d.in.Location()), "items": items, "periods": kept}))
+			"since": words.Instant(*d.Since, d.in.Location()), "items": items, "periods": kept,
+			"diagnostics": d.choice("policy.diagnostics", d.Diagnostics)}))
 	}
 }
 

@@ -48,7 +48,7 @@ var mayName = map[string]map[string]string{
 	"ledger/vault/vaulttest": {"alert": "of a test, no kind",
 		"device": "test", "adminaction": "test", "account": "test",
 		"remoteaction": "test"},
-	"projections/clickhouse": {"device": "a view of apps", "adminaction": "a view of its own",
+	"projections/clickhouse/read": {"device": "a view of apps", "adminaction": "a view of its own",
 		"account": "the states of all accounts"},
 	"projections/clickhouse/chtest": {"remoteaction": "test",
 		"device": "test", "adminaction": "test", "account": "test"},

@@ -22,6 +22,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/tenant"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/catalogue"
 	"github.com/ledgerline/ledgerline/schemas/words"
@@ -46,15 +47,15 @@ type Asked struct {
 func (a Asked) Check(d report.Definition) error {
 	switch {
 	case d.Personal && a.Masked && a.Purpose != "":
-		return &report.Problem{Field: report.FieldPurpose, Code: report.Masked}
+		return &report.Problem{Field: define.FieldPurpose, Code: define.Masked}
 	case a.Sample != nil && *a.Sample < 1:
-		return &report.Problem{Field: report.FieldSample, Code: report.Negative, Given: fmt.Sprint(*a.Sample)}
+		return &report.Problem{Field: define.FieldSample, Code: define.Negative, Given: fmt.Sprint(*a.Sample)}
 	case a.Sample != nil && a.Seed == nil:
-		return &report.Problem{Field: report.FieldSample, Code: report.Alone, Other: report.FieldSeed}
+		return &report.Problem{Field: define.FieldSample, Code: define.Alone, Other: define.FieldSeed}
 	case a.Wait <= 0:
 		return &Problem{Field: FieldWait, Code: ErrUnfit, Given: a.Wait.String()}
 	case a.Seq != nil && *a.Seq < 0:
-		return &report.Problem{Field: report.FieldAsOfSeq, Code: report.Negative, Given: fmt.Sprint(*a.Seq)}
+		return &report.Problem{Field: define.FieldAsOfSeq, Code: define.Negative, Given: fmt.Sprint(*a.Seq)}
 	}
 	if d.Personal && !a.Masked {
 		if err := report.CheckPurpose(a.purpose()); err != nil {
@@ -63,12 +64,12 @@ func (a Asked) Check(d report.Definition) error {
 	}
 	for _, id := range slices.Sorted(maps.Keys(a.Filters)) {
 		if strings.TrimSpace(a.Filters[id]) == "" {
-			return &report.Problem{Field: id, Filter: true, Code: report.Empty}
+			return &report.Problem{Field: id, Filter: true, Code: define.Empty}
 		}
 	}
 	for _, f := range d.Filters {
 		if _, given := a.Filters[f.ID]; f.Required && !given {
-			return &report.Problem{Field: f.ID, Filter: true, Code: report.Missing, Filters: &f}
+			return &report.Problem{Field: f.ID, Filter: true, Code: define.Missing, Filters: &f}
 		}
 	}
 	return nil
@@ -110,7 +111,7 @@ func (a Asked) Request(d report.Definition, t vault.Tenant) (report.Request, err
 	for _, at := range []struct {
 		field, given string
 		to           *time.Time
-	}{{report.FieldFrom, a.From, &req.From}, {report.FieldTo, a.To, &req.To}, {report.FieldAsOf, a.AsOf, &req.AsOf}} {
+	}{{define.FieldFrom, a.From, &req.From}, {define.FieldTo, a.To, &req.To}, {define.FieldAsOf, a.AsOf, &req.AsOf}} {
 		if at.given == "" {
 			continue
 		}
@@ -375,20 +376,33 @@ const NoItems = "none"
 // DefaultPeriod takes a class's own period back, in AskedPolicy.Retention.
 const DefaultPeriod = "default"
 
+// What AskedPolicy says of optional data.
+const (
+	In  = "in"
+	Out = "out"
+)
+
+// optional are In and Out as a policy says them.
+var optional = map[string]string{In: policy.Kept, Out: policy.Refused}
+
 // AskedPolicy is what people ask of a tenant's policy: what it names is changed, all else stays.
 type AskedPolicy struct {
-	Items     []string // those that are refused from then on, and no others; or NoItems
-	Retention []string // CLASS=PERIOD, or CLASS=DefaultPeriod
-	Ground    string   // of these periods
+	Diagnostics string   // In, Out, or "" for as it is
+	Items       []string // those that are refused from then on, and no others; or NoItems
+	Retention   []string // CLASS=PERIOD, or CLASS=DefaultPeriod
+	Ground      string   // of these periods
 }
 
 // Change returns what makes the policy asked for of the one that holds. Its error is a *Problem
 // where nothing is asked for, or joins *policy.Errors.
 func (a AskedPolicy) Change() (func(policy.Policy) policy.Policy, error) {
-	if len(a.Items)+len(a.Retention) == 0 {
+	if len(a.Items)+len(a.Retention)+len(a.Diagnostics) == 0 {
 		return nil, &Problem{Field: FieldPolicy, Code: ErrMissing}
 	}
 	change := func(p policy.Policy) policy.Policy {
+		if a.Diagnostics != "" {
+			p.Diagnostics = optional[a.Diagnostics]
+		}
 		if len(a.Items) > 0 {
 			p.Items = a.Items
 			if slices.Equal(a.Items, []string{NoItems}) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 )
 
 // What is wrong with a report whatever the tenant is found before anything is opened.
@@ -29,13 +30,13 @@ func TestAReportIsCheckedBeforeATenantIsKnown(t *testing.T) {
 		"no purpose needed": {Asked{Wait: 1, Sample: &three, Seed: &seed,
 			Filters: map[string]string{"rule": "x"}}, plain,
 			"", nil},
-		"no purpose":   {Asked{Purpose: " ", Wait: 1}, personal, report.FieldPurpose, report.Missing},
-		"both":         {Asked{Purpose: "audit", Masked: true, Wait: 1}, personal, report.FieldPurpose, report.Masked},
-		"no seed":      {Asked{Wait: 1, Sample: &three}, plain, report.FieldSample, report.Alone},
-		"no row":       {Asked{Wait: 1, Sample: &none, Seed: &seed}, plain, report.FieldSample, report.Negative},
+		"no purpose":   {Asked{Purpose: " ", Wait: 1}, personal, define.FieldPurpose, define.Missing},
+		"both":         {Asked{Purpose: "audit", Masked: true, Wait: 1}, personal, define.FieldPurpose, define.Masked},
+		"no seed":      {Asked{Wait: 1, Sample: &three}, plain, define.FieldSample, define.Alone},
+		"no row":       {Asked{Wait: 1, Sample: &none, Seed: &seed}, plain, define.FieldSample, define.Negative},
 		"no patience":  {Asked{}, plain, FieldWait, ErrUnfit},
-		"no sequence":  {Asked{Wait: 1, Seq: &behind}, plain, report.FieldAsOfSeq, report.Negative},
-		"empty filter": {Asked{Wait: 1, Filters: map[string]string{"rule": " "}}, plain, "rule", report.Empty},
+		"no sequence":  {Asked{Wait: 1, Seq: &behind}, plain, define.FieldAsOfSeq, define.Negative},
+		"empty filter": {Asked{Wait: 1, Filters: map[string]string{"rule": " "}}, plain, "rule", define.Empty},
 	} {
 		err := tc.asked.Check(*tc.d)
 		var p *report.Problem

@@ -34,6 +34,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -409,7 +410,7 @@ func TestBenchReports(t *testing.T) {
 		a.measure("admin-actions."+form, func() uint64 { return a.report("admin-actions", form, none, &discard{}) })
 	}
 	first := map[string]float64{}
-	device := map[string]string{"device": a.device.String(), "all": report.Set}
+	device := map[string]string{"device": a.device.String(), "all": define.Set}
 	ages := strings.Fields(cmp.Or(os.Getenv("EVENTS"), "100000 1000000"))
 	for _, n := range ages {
 		events, err := strconv.ParseUint(n, 10, 64)

@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/render"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
@@ -223,7 +224,7 @@ func TestAFilterFindsNothingOfAnotherTenant(t *testing.T) {
 				Filters: map[string]string{field: v}}
 			_, err := b.Ask(ctx, mine, b.tenants[0].ID, r, Patience{})
 			var p *report.Problem
-			if !errors.As(err, &p) || p.Field != field || p.Code != report.NoDevice && p.Code != report.Nobody {
+			if !errors.As(err, &p) || p.Field != field || p.Code != define.NoDevice && p.Code != define.Nobody {
 				t.Errorf("%s %s of another tenant: %v", field, v, err)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/schemastest"
 )
@@ -83,7 +84,7 @@ func TestWhatIsSoughtIsNotRecorded(t *testing.T) {
 		}
 		before := len(b.store.Events())
 		var p *report.Problem // a device that nobody has is sought before it is refused
-		if _, err := q.Answer(t.Context()); err != nil && (!errors.As(err, &p) || p.Code != report.NoDevice) {
+		if _, err := q.Answer(t.Context()); err != nil && (!errors.As(err, &p) || p.Code != define.NoDevice) {
 			t.Fatal(err)
 		}
 		d, err := schemas.Default().Decode(schemastest.Envelope(b.store.Events()[before]))

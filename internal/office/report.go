@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -148,7 +149,7 @@ func (o *Office) resolve(ctx context.Context, l Ledger, tenant uuid.UUID, r *rep
 			return err
 		}
 		if len(aliases) == 0 {
-			return &report.Problem{Field: id, Filter: true, Code: report.Nobody}
+			return &report.Problem{Field: id, Filter: true, Code: define.Nobody}
 		}
 		r.Filters[id], r.Typed[id] = strings.Join(aliases, ","), given
 	}
@@ -175,7 +176,7 @@ func isName(s string) bool {
 	return err != nil && schemas.Stream(s).Kind() == ""
 }
 
-var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: report.NoDevice}
+var errNoDevice = &report.Problem{Field: filterDevice, Filter: true, Code: define.NoDevice}
 
 // device returns the tenant's device that is called so: its stream or that stream's uuid, as a
 // report printed it, or its id at the source. One that the tenant does not have is no such device.

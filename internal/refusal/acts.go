@@ -14,6 +14,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -35,9 +36,9 @@ func (a acts) say(key string, args words.Args) string { return a.in.Text("refusa
 // flag is what a field is called on the command line.
 func (a acts) flag(field string) string {
 	switch field {
-	case report.FieldAsOf:
+	case define.FieldAsOf:
 		return "--as-of"
-	case report.FieldAsOfSeq:
+	case define.FieldAsOfSeq:
 		return "--as-of-seq"
 	case custody.FieldMethod:
 		return "--identity-method"
@@ -58,7 +59,7 @@ func listed(known []string) string { return strings.Join(known, ", ") }
 
 // vocabularies are the attributes whose values fields take.
 var vocabularies = sync.OnceValue(func() map[string]string {
-	out := map[string]string{report.FieldPurpose: "access.purpose-code", custody.FieldRight: "request.right",
+	out := map[string]string{define.FieldPurpose: "access.purpose-code", custody.FieldRight: "request.right",
 		custody.FieldMethod: "request.identity-method", custody.FieldGround: "request.ground"}
 	for _, d := range report.Definitions() {
 		for _, f := range d.Filters {
@@ -97,16 +98,16 @@ func quoted(names []string) string {
 }
 
 // reportKeys are the sentences of those codes that have one, whatever the field.
-var reportKeys = map[report.Code]string{report.Empty: "empty", report.Unknown: "unknown", report.Unfit: "unfit",
-	report.Backward: "backward", report.Masked: "purpose-masked", report.NoTime: "no-time", report.Skipped: "skipped",
-	report.Twice: "twice", report.Nobody: "nobody", report.NoDevice: "no-device", report.NoName: "no-attribute",
-	report.NotHere: "not-here", report.Several: "several-devices"}
+var reportKeys = map[define.Code]string{define.Empty: "empty", define.Unknown: "unknown", define.Unfit: "unfit",
+	define.Backward: "backward", define.Masked: "purpose-masked", define.NoTime: "no-time", define.Skipped: "skipped",
+	define.Twice: "twice", define.Nobody: "nobody", define.NoDevice: "no-device", define.NoName: "no-attribute",
+	define.NotHere: "not-here", define.Several: "several-devices"}
 
 // report is what is wrong with a report that was asked for.
 func (a acts) report(p *report.Problem) string {
 	args := words.Args{"flag": a.flag(p.Field), "other": a.flag(p.Other), "given": p.Given, "zone": p.Zone,
 		"known": a.known(p.Field, p.Known), "most": a.in.Count(p.Most)}
-	quotes := slices.Contains([]report.Code{report.Unknown, report.NoValue, report.Unfit, report.NoName}, p.Code)
+	quotes := slices.Contains([]define.Code{define.Unknown, define.NoValue, define.Unfit, define.NoName}, p.Code)
 	switch { // a filter may name a person, and standard error is kept by many
 	case quotes && p.Filter:
 		args["given"] = ""
@@ -116,53 +117,53 @@ func (a acts) report(p *report.Problem) string {
 		args["given"] = "…"
 	}
 	switch p.Code {
-	case report.Missing:
+	case define.Missing:
 		switch {
-		case p.Field == report.FieldPurpose:
+		case p.Field == define.FieldPurpose:
 			return a.say("purpose-missing", args)
-		case p.Field == report.FieldWords:
+		case p.Field == define.FieldWords:
 			return a.say("purpose-words", nil)
-		case p.Field == report.FieldBy:
+		case p.Field == define.FieldBy:
 			return a.say("operator-missing", nil)
 		case p.Filters != nil:
 			args["help"] = p.Filters.Help(a.in)
 			return a.say("missing-filter", args)
 		}
 		return a.say("missing", args)
-	case report.NoValue:
+	case define.NoValue:
 		if len(p.Known) == 0 {
 			return a.say("no-value", args)
 		}
 		return a.say("no-value-so", args)
-	case report.NotHere:
+	case define.NotHere:
 		flags := make([]string, len(p.Known))
 		for i, n := range p.Known {
 			flags[i] = a.flag(n)
 		}
 		args["known"] = listed(flags)
-	case report.Twice:
+	case define.Twice:
 		if len(p.Known) == 2 {
 			args["first"], args["second"] = p.Known[0], p.Known[1]
 		}
-	case report.TooMany:
+	case define.TooMany:
 		if p.Most > 0 {
 			return a.say("too-many", args)
 		}
 		return a.say("one-value", args)
-	case report.Negative:
+	case define.Negative:
 		switch p.Field {
-		case report.FieldAsOfSeq:
+		case define.FieldAsOfSeq:
 			return a.say("no-sequence", args)
-		case report.FieldSample:
+		case define.FieldSample:
 			return a.say("draws-nothing", args)
 		}
 		return a.say("negative", args)
-	case report.Alone:
-		if p.Field == report.FieldSample {
+	case define.Alone:
+		if p.Field == define.FieldSample {
 			return a.say("alone-sample", args)
 		}
 		return a.say("alone", args)
-	case report.Ahead:
+	case define.Ahead:
 		switch {
 		case p.Field == dsar.FieldSequence:
 			return a.say("package-ahead", args)

@@ -17,15 +17,16 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas/words"
 	"github.com/ledgerline/ledgerline/schemas/words/wordstest"
 )
 
 // reportCodes, custodyCodes and officeFields are all that there are: the tests walk them.
 var (
-	reportCodes = []report.Code{report.Missing, report.Empty, report.Unknown, report.Unfit, report.NotHere,
-		report.Backward, report.TooMany, report.Negative, report.Alone, report.Masked, report.NoTime, report.Skipped,
-		report.Twice, report.Ahead, report.Nobody, report.NoDevice, report.Several, report.NoValue, report.NoName}
+	reportCodes = []define.Code{define.Missing, define.Empty, define.Unknown, define.Unfit, define.NotHere,
+		define.Backward, define.TooMany, define.Negative, define.Alone, define.Masked, define.NoTime, define.Skipped,
+		define.Twice, define.Ahead, define.Nobody, define.NoDevice, define.Several, define.NoValue, define.NoName}
 	custodyCodes = []error{custody.ErrMissing, custody.ErrUnknown, custody.ErrUnfit, custody.ErrTooMany,
 		custody.ErrNoRequest, custody.ErrNoSuchPerson, custody.ErrSeveralPersons, custody.ErrOwnRequest,
 		custody.ErrUnderWay, custody.ErrOwnEvent, custody.ErrNoEvent, custody.ErrNotTenants, vault.ErrErased,
@@ -48,22 +49,22 @@ func problems() (all []error) {
 		filters = append(filters, d.Filters...)
 	}
 	for _, code := range reportCodes {
-		p := report.Problem{Field: report.FieldTo, Code: code, Given: "GIVEN", Known: []string{"K1", "K2"},
-			Other: report.FieldFrom, Zone: "Europe/Amsterdam"}
+		p := report.Problem{Field: define.FieldTo, Code: code, Given: "GIVEN", Known: []string{"K1", "K2"},
+			Other: define.FieldFrom, Zone: "Europe/Amsterdam"}
 		for _, of := range []func(*report.Problem){func(*report.Problem) {},
-			func(p *report.Problem) { p.Field = report.FieldPurpose },
-			func(p *report.Problem) { p.Field = report.FieldWords },
-			func(p *report.Problem) { p.Field = report.FieldBy },
+			func(p *report.Problem) { p.Field = define.FieldPurpose },
+			func(p *report.Problem) { p.Field = define.FieldWords },
+			func(p *report.Problem) { p.Field = define.FieldBy },
 			func(p *report.Problem) { p.Field, p.Filter, p.Known = "device", true, nil },
 			func(p *report.Problem) { p.Filters = &filters[0] },
 			func(p *report.Problem) { p.Most = 12345 },
-			func(p *report.Problem) { p.Field = report.FieldAsOfSeq },
-			func(p *report.Problem) { p.Field, p.Through = report.FieldAsOfSeq, &seq },
-			func(p *report.Problem) { p.Field = report.FieldSample },
+			func(p *report.Problem) { p.Field = define.FieldAsOfSeq },
+			func(p *report.Problem) { p.Field, p.Through = define.FieldAsOfSeq, &seq },
+			func(p *report.Problem) { p.Field = define.FieldSample },
 			func(p *report.Problem) { p.Field = dsar.FieldSequence },
 			func(p *report.Problem) { p.Field = dsar.FieldDevices }} {
 			q := p
-			if of(&q); q.Code == report.Twice {
+			if of(&q); q.Code == define.Twice {
 				q.Known = []string{"K1", "K2"}
 			}
 			all = append(all, &q)
@@ -166,7 +167,7 @@ func TestEverySentenceIsSaid(t *testing.T) {
 			t.Errorf("no problem is said by %s", key)
 		}
 	}
-	if p := (&report.Problem{Field: dsar.FieldDevices, Code: report.Missing}); !strings.Contains(
+	if p := (&report.Problem{Field: dsar.FieldDevices, Code: define.Missing}); !strings.Contains(
 		acts{english}.report(p), english.Text("refusal.device-of-person")) {
 		t.Error("a device of the person is not called so")
 	}

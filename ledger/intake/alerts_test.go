@@ -73,3 +73,39 @@ func TestAnAlertThatCannotBeToldApartFails(t *testing.T) {
 		t.Errorf("%s", asJSON(t, s))
 	}
 }
+
+// A troubleshooting event without an id, or one that says of no enrolment that it failed, fails by
+// field; one whose reason the source does not know tells that it failed.
+func TestATroubleshootingEventTellsOfAnEnrolment(t *testing.T) {
+	event := func(more object) string {
+		out := object{"@odata.context": graphBase + "deviceManagement/troubleshootingEvents/$entity",
+			"id": guid(30, 1), "eventDateTime": "2026-02-28T08:00:00Z", "correlationId": guid(31, 1)}
+		for name, v := range more {
+			out[name] = v
+		}
+		return asLine(out)
+	}
+	for _, c := range []struct {
+		more   object
+		failed string // field
+	}{
+		{object{}, "failureCategory"},
+		{object{"failureCategory": "authorization", "id": "7"}, "id"},
+		{object{"failureCategory": "authorization", "eventDateTime": "soon"}, "eventDateTime"},
+		{object{"failureCategory": object{"a": 1}}, "failureCategory"},
+		{object{"failureCategory": "unknown"}, ""},
+		{object{"@odata.type": "#microsoft.graph.enrollmentTroubleshootingEvent"}, ""},
+		{object{"failureReason": "x", "troubleshootingErrorDetails": object{"failure": "No licence",
+			"failureDetails": "Assign one.", "resources": []any{object{"link": "https://x.example"}}}}, ""},
+	} {
+		w := newWorld(t, true)
+		s := w.importFiles(map[string]string{"x": event(c.more)})
+		switch {
+		case c.failed == "" && (s.Recorded != 1 || len(s.UnknownFields) != 0):
+			t.Errorf("%v: %s", c.more, asJSON(t, s))
+		case c.failed != "" && (s.FailedCount != 1 || s.Failed[0].Field != c.failed || len(w.events()) != 0):
+			t.Errorf("%v: %s", c.more, asJSON(t, s))
+		}
+		w.close()
+	}
+}

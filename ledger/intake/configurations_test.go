@@ -243,3 +243,52 @@ func TestARegistrationIsThePersonsAndGoesWithThem(t *testing.T) {
 		t.Errorf("after the erasure:\n%s", dump)
 	}
 }
+
+// Entries of a policy's lists on pages of their own are those that the whole policy tells: behind
+// it they tell nothing, before it themselves, of the policy that the page names, and they take
+// nothing away.
+func TestAPageOfAPolicysPartsTellsOfThePolicy(t *testing.T) {
+	policy := object{"id": guid(70, 1), "name": "Locks", "technologies": "mdm", "settingCount": 2,
+		"@odata.type": "#microsoft.graph.deviceManagementConfigurationPolicy",
+		"assignments": []any{assignedTo(1), assignedTo(2)}, "settings": []any{aSetting(1), aSetting(2)}}
+	of := "deviceManagement/configurationPolicies('" + guid(70, 1) + "')/"
+	page := func(what string, records ...any) string {
+		return asLine(object{"@odata.context": graphBase + of + what, "value": records})
+	}
+	pages := page("assignments", assignedTo(1), assignedTo(2)) + "\n" + page("settings", aSetting(1), aSetting(2))
+	w := newWorld(t, false)
+	w.take(1, policy)
+	if s := w.importObserved(1, pages); s.Unchanged != 4 || s.EventsAppended != 0 {
+		t.Errorf("behind the policy: %s", asJSON(t, s))
+	}
+	if s := w.importObserved(3, page("assignments", assignedTo(3))); s.Recorded != 1 {
+		t.Errorf("one more assignment: %s", asJSON(t, s))
+	}
+	if _, set, unset := w.toldOf("configuration", 1); !slices.Equal(set, []string{"configuration.assignment"}) ||
+		len(unset) != 0 {
+		t.Errorf("one more assignment set %v and unset %v", set, unset)
+	}
+	w = newWorld(t, false)
+	if s := w.importObserved(1, pages); s.Recorded != 4 || len(w.streams("configuration")) != 1 {
+		t.Errorf("before the policy: %s", asJSON(t, s))
+	}
+	if s := w.importObserved(1, pages); s.EventsAppended != 0 {
+		t.Errorf("told again: %s", asJSON(t, s))
+	}
+	told := w.settingsTold(0)
+	w.take(2, policy)
+	if again := w.settingsTold(0); !slices.Equal(again, told) || len(told) != 2 {
+		t.Errorf("the pages tell %v, the policy %v", told, again)
+	}
+}
+
+func assignedTo(n int) object {
+	return object{"id": fmt.Sprint(guid(70, 1), "_", n), "source": "direct", "target": object{
+		"@odata.type": "#microsoft.graph.groupAssignmentTarget", "groupId": guid(74, n)}}
+}
+
+func aSetting(n int) object {
+	return object{"id": fmt.Sprint(n), "settingInstance": object{
+		"@odata.type":         "#microsoft.graph.deviceManagementConfigurationSimpleSettingInstance",
+		"settingDefinitionId": fmt.Sprint("vendor_lock_", n), "simpleSettingValue": object{"value": n}}}
+}

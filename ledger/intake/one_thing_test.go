@@ -109,6 +109,47 @@ func things() map[string]thing {
 		"counts": {stream: "counts", forms: inGraphsForms("deviceManagement/managedDeviceOverview", object{
 			"@odata.type": "#microsoft.graph.managedDeviceOverview", "id": guid(70, 1), "enrolledDeviceCount": 3,
 			"mdmEnrolledCount": 2, "deviceOperatingSystemSummary": object{"iosCount": 2, "windowsCount": 1}})},
+		"an account": {stream: "account", forms: inGraphsForms("users", object{"id": guid(10, 1), "department": "Care",
+			"@odata.type": "#microsoft.graph.user", "userPrincipalName": "anna@contoso.example",
+			"displayName": "Anna de Vries", "businessPhones": []any{"+31201234567"}})},
+		"a role": {stream: "role", forms: inGraphsForms("deviceManagement/roleDefinitions", object{"id": guid(70, 1),
+			"@odata.type": "#microsoft.graph.roleDefinition", "displayName": "Help desk", "isBuiltIn": false,
+			"rolePermissions": []any{object{"resourceActions": []any{object{
+				"allowedResourceActions": []any{"Microsoft.Intune_ManagedDevices_Read"}}}}}})},
+		"a connector": {stream: "connector", forms: inGraphsForms("deviceManagement/depOnboardingSettings", object{
+			"@odata.type": "#microsoft.graph.depOnboardingSetting", "id": guid(70, 1),
+			"appleIdentifier": "apple@contoso.example", "tokenExpirationDateTime": "2027-01-02T03:04:05Z"})},
+		"an acceptance of terms": {stream: "terms", forms: onItsPage(
+			"deviceManagement/termsAndConditions('"+guid(70, 2)+"')/acceptanceStatuses", object{"id": guid(70, 1),
+				"@odata.type":     "#microsoft.graph.termsAndConditionsAcceptanceStatus",
+				"acceptedVersion": 3, "acceptedDateTime": "2026-01-02T03:04:05Z",
+				"userPrincipalName": "anna@contoso.example", "userDisplayName": "Anna de Vries"})},
+		"how a policy stands on a device": {stream: "status", forms: inGraphsForms(
+			"deviceManagement/deviceConfigurations('"+guid(70, 1)+"')/deviceStatuses", object{
+				"@odata.type": "#microsoft.graph.deviceConfigurationDeviceStatus", "status": "compliant",
+				"lastReportedDateTime": toldAt.Format(time.RFC3339),
+				"id":                   strings.Join([]string{guid(10, 1), guid(70, 1), guid(20, 1)}, "_"),
+				"userPrincipalName":    "anna@contoso.example"})},
+		"how an app stands on a device": {stream: "status", before: asLine(graph), forms: onItsPage(
+			"deviceAppManagement/mobileApps('"+guid(70, 1)+"')/deviceStatuses", object{"installState": "installed",
+				"@odata.type": "#microsoft.graph.mobileAppInstallStatus", "id": guid(70, 1) + "_" + guid(20, 1),
+				"deviceId": guid(20, 1), "userPrincipalName": "anna@contoso.example"})},
+		"an app": {stream: "app", forms: inGraphsForms("deviceAppManagement/mobileApps", object{"id": guid(70, 1),
+			"@odata.type": "#microsoft.graph.win32LobApp", "displayName": "Reader", "publisher": "Contoso",
+			"publishingState": "published", "displayVersion": "1.2"})},
+		"an app that was found": {stream: "app", forms: foundApp()},
+		"a remote action": {stream: "remoteaction", before: asLine(graph), forms: inGraphsForms(
+			"deviceManagement/remoteActionAudits", object{"@odata.type": "#microsoft.graph.remoteActionAudit",
+				"id": guid(30, 1), "deviceDisplayName": "LT-1", "action": "factoryReset", "actionState": "pending",
+				"requestDateTime": toldAt.Format(time.RFC3339), "managedDeviceId": guid(20, 1),
+				"initiatedByUserPrincipalName": "bob@contoso.example"})},
+		"an enrolment that failed": {stream: "alert", before: asLine(graph), forms: inGraphsForms(
+			"deviceManagement/troubleshootingEvents", object{"id": guid(30, 1), "correlationId": guid(31, 1),
+				"@odata.type":   "#microsoft.graph.enrollmentTroubleshootingEvent",
+				"eventDateTime": toldAt.Format(time.RFC3339), "managedDeviceIdentifier": guid(20, 1),
+				"operatingSystem": "Windows", "osVersion": "10.0.22631.4037", "userId": guid(10, 1),
+				"deviceId": guid(21, 1), "enrollmentType": "windowsAzureADJoin",
+				"failureCategory": "authorization", "failureReason": "The user has no licence."})},
 		"the encryption of a device": {stream: "device", forms: map[string]string{
 			"Graph": asLine(encryption), "Graph, a page": `{"value":[` + asLine(encryption) + `],"@odata.count":1}`,
 			"SDK": asLine([]any{pascal(encryption, false)}), "SDK, Windows": asLine([]any{pascal(encryption, true)}),
@@ -148,6 +189,28 @@ func inGraphsForms(collection string, rec object) map[string]string {
 			"body": object{"@odata.context": context, "value": []any{rec}}}}),
 		"SDK": asLine([]any{sdkForm(rec)}),
 	}
+}
+
+// onItsPage are the forms of a record that say of what it is a part: its page alone tells.
+func onItsPage(collection string, rec object) map[string]string {
+	forms := inGraphsForms(collection, rec)
+	delete(forms, "Graph, its type")
+	delete(forms, "SDK")
+	return forms
+}
+
+// foundApp is an app that devices have, as Graph tells it and as a row of Intune's report on all
+// of them, in English and Dutch.
+func foundApp() map[string]string {
+	app := object{"@odata.type": "#microsoft.graph.detectedApp", "id": "a1", "displayName": "Reader", "version": "1.2",
+		"publisher": "Contoso", "deviceCount": 3, "sizeInByte": nil, "platform": "windows"}
+	row := object{"ApplicationKey": "a1", "ApplicationName": "Reader", "ApplicationVersion": "1.2",
+		"ApplicationPublisher": "Contoso", "ApplicationShortVersion": "", "DeviceCount": 3, "Platform": "Windows"}
+	forms := inGraphsForms("deviceManagement/detectedApps", app)
+	forms["AppInvAggregate"] = asTable(',', row)
+	forms["AppInvAggregate, Dutch"] = asTable(';', object{"ApplicationKey": "a1", "Naam van toepassing": "Reader",
+		"Versie van toepassing": "1.2", "Uitgever van toepassing": "Contoso", "Aantal apparaten": 3})
+	return forms
 }
 
 // aDeviceInEveryForm is one device with equal content in Graph's terms, in those of Azure Monitor

@@ -5,6 +5,7 @@ package intake
 import (
 	"context"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -85,38 +86,44 @@ func BenchmarkReadingPacked(b *testing.B) {
 	}
 }
 
-// BenchmarkReadingForms reads, recognises and parses the same devices, told by Graph and in
-// tables, and plans nothing.
+// BenchmarkReadingForms reads, recognises and parses what the forms of every kind tell, over and
+// over, and plans nothing: what a record costs beside Graph's of a device.
 func BenchmarkReadingForms(b *testing.B) {
-	graph, monitor, portal := aDeviceInEveryForm()
-	const devices = 5000
-	var objects, jobs, lists []map[string]any
-	for n := range devices {
-		objects = append(objects, with(graph, "id", guid(20, n)))
-		jobs = append(jobs, with(monitor, "DeviceId", guid(20, n)))
-		lists = append(lists, with(inLanguage(portal, 1), "Apparaat-id", guid(20, n)))
-	}
-	page := asLine(map[string]any{"value": objects})
-	for _, c := range []struct{ name, content string }{{"graph", page}, {"export-job", asTable(',', jobs...)},
-		{"portal-dutch", asTable(';', lists...)}} {
-		b.Run(c.name, func(b *testing.B) {
-			w := newWorld(b, true)
-			src := Source{Paths: []string{"x"}, FS: fstest.MapFS{"x": aFile(c.content)}}
-			b.ReportAllocs()
-			b.ResetTimer()
-			began, records := cputime.Used(), 0
-			for b.Loop() {
-				records += walkAll(b, w, src)
+	const device, form, records = "a device", "Graph", 5000
+	all := everyThing(b)
+	w := newWorld(b, true)
+	usual := 0.0
+	measure := func(name, form string) {
+		b.Run(name+"/"+form, func(b *testing.B) {
+			content := again(all[name].forms[form], records)
+			src := Source{Paths: []string{"x"}, FS: fstest.MapFS{"x": aFile(content)}, TakeNameless: true}
+			cost := w.readAgain(b, src, int64(len(content)))
+			if usual == 0 {
+				usual = cost
 			}
-			used := cputime.Used() - began
-			if records != devices*b.N {
-				b.Fatalf("%d records", records)
-			}
-			b.ReportMetric(float64(used.Microseconds())/float64(records), "cpu-µs/record")
-			b.ReportMetric(float64(records)/used.Seconds(), "records/cpu-s")
-			b.ReportMetric(float64(len(c.content))*float64(b.N)/1e6/used.Seconds(), "MB/cpu-s")
+			b.ReportMetric(usual/cost, "of-Graph's-devices/s")
 		})
 	}
+	measure(device, form)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		for _, f := range slices.Sorted(maps.Keys(all[name].forms)) {
+			if name != device || f != form {
+				measure(name, f)
+			}
+		}
+	}
+}
+
+// again repeats the records of a file so many times: of a table all rows but the header.
+func again(content string, times int) string {
+	if strings.HasPrefix(content, "{") || strings.HasPrefix(content, "[") {
+		return strings.Repeat(content+"\n", times)
+	}
+	head := strings.Index(content, "\n") + 1
+	if strings.HasPrefix(content, "#") {
+		head += strings.Index(content[head:], "\n") + 1
+	}
+	return content[:head] + strings.Repeat(content[head:], times)
 }
 
 // walkAll reads and parses all of the source, and returns how many records that were.

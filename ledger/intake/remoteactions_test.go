@@ -305,3 +305,29 @@ func TestMorePartsThanMayBeAreToldAndNoneIsTaken(t *testing.T) {
 		t.Error(asJSON(t, s))
 	}
 }
+
+// Why an action failed is kept of the act and, where it was asked of a device, of that.
+func TestWhyAnActionFailedIsKept(t *testing.T) {
+	for _, operation := range []string{"wipe ManagedDevice", "Patch MobileApp"} {
+		w := newWorld(t, true)
+		_, log := anActionInBothForms()
+		log["ActivityResultStatus"] = 0
+		rec := inCategory("AuditLogs", log)
+		rec["operationName"], rec["resultType"] = operation, "Failure"
+		rec["resultDescription"] = "The device is not enrolled."
+		s := w.importToldAt(asLine(rec))
+		values := w.values()
+		if got := values["action.reason"]; len(got) != 1 || len(s.UnknownFields) != 0 {
+			t.Errorf("%s: %v, %s", operation, got, asJSON(t, s))
+		}
+		if got := values["remoteaction.failure"]; (len(got) == 1) != (operation == "wipe ManagedDevice") {
+			t.Errorf("%s: %v", operation, got)
+		}
+		for _, e := range w.events() {
+			if strings.Contains(string(e.Data), "not enrolled") {
+				t.Errorf("it stands open in %s", e.Type)
+			}
+		}
+		w.close()
+	}
+}

@@ -351,3 +351,20 @@ func TestPartsOfAListAddUpInAnyOrder(t *testing.T) {
 		}
 	}
 }
+
+// The report on all found apps tells of each by its key. A row without one fails with that reason,
+// and nothing of it is kept.
+func TestARowOfAFoundAppWithoutItsKeyFails(t *testing.T) {
+	w := newWorld(t, true)
+	s := w.importFiles(map[string]string{"a.csv": "ApplicationKey,ApplicationName,ApplicationPublisher," +
+		"ApplicationShortVersion,ApplicationVersion,DeviceCount,Platform\n" +
+		"k1,Reader,Contoso,1,1.2,3,Windows\n,Paint,Contoso,6,6.0,2,Windows\n"})
+	if s.Recorded != 1 || s.FailedCount != 1 || s.Failed[0].Field != "id" || len(s.UnknownFields) != 0 ||
+		s.Kinds["detectedApps"].Read != 2 {
+		t.Error(asJSON(t, s))
+	}
+	s = w.importFiles(map[string]string{"a.csv": "ApplicationName,ApplicationVersion,DeviceCount\nPaint,6.0,2\n"})
+	if s.FailedCount != 1 || s.Kinds["detectedApps"].Read != 1 || len(w.streams("app")) != 1 {
+		t.Errorf("without a column of keys: %s", asJSON(t, s))
+	}
+}

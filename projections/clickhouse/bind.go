@@ -7,6 +7,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -44,7 +45,8 @@ type binding struct {
 }
 
 func (db *DB) boundTo(ctx context.Context) ([]binding, error) {
-	return collect(ctx, db, params{"stream": string(schemas.LedgerStream)}, `SELECT id, toUInt8(1) FROM ledger FINAL
+	return ask.All(ctx, db.Asker, params{"stream": string(schemas.LedgerStream)},
+		`SELECT id, toUInt8(1) FROM ledger FINAL
 		UNION ALL SELECT toUUIDOrZero(arrayFirst((x, a) -> a = 'ledger.id', values.value, values.attribute)) AS id,
 		toUInt8(0)
 		FROM events FINAL PREWHERE tenant = toUUID('00000000-0000-0000-0000-000000000000')
@@ -80,7 +82,7 @@ func (db *DB) Anchor(ctx context.Context) (a schemas.Anchor, ok bool, err error)
 	if !ok || a.LedgerID == uuid.Nil {
 		return schemas.Anchor{}, false, nil
 	}
-	events, err := collect(ctx, db, params{"seq": a.Seq},
+	events, err := ask.All(ctx, db.Asker, params{"seq": a.Seq},
 		"SELECT event_id, leaf FROM events FINAL PREWHERE ledger_seq = {seq:UInt64} LIMIT 2",
 		func(scan func(...any) error) (e schemas.Anchor, err error) {
 			var leaf string

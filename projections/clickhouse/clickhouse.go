@@ -15,6 +15,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/read"
 )
 
 // Config says where the views are.
@@ -81,26 +82,29 @@ func (c Config) dial(database string) (driver.Conn, error) {
 	})
 }
 
+type views = read.Views
+
 // DB is the views. It is safe for concurrent use.
 type DB struct {
+	views    // the readers
 	cfg      Config
 	conn     driver.Conn
-	asker    ask.Asker
 	database string
-	poll     time.Duration
 
 	described sync.Map // columns of definitions, by their text
 }
 
 var (
 	_ projections.Sink      = (*DB)(nil)
+	_ projections.Reader    = (*DB)(nil)
 	_ projections.Positions = (*DB)(nil)
 )
 
 // newDB is the database that cfg names, whatever is in it.
 func newDB(cfg Config, conn driver.Conn) *DB {
-	return &DB{cfg: cfg, conn: conn, asker: ask.Asker{Conn: conn, Addrs: cfg.Addrs, Patience: cfg.patience()},
-		database: cfg.database(), poll: cfg.Poll}
+	return &DB{cfg: cfg, conn: conn, database: cfg.database(), views: views{
+		Asker: ask.Asker{Conn: conn, Addrs: cfg.Addrs, Patience: cfg.patience()},
+		Poll:  cfg.Poll, First: read.FirstValues, Most: read.MostValues}}
 }
 
 // Open connects to views that Migrate has made. It refuses a database whose migrations
@@ -114,11 +118,11 @@ func Open(ctx context.Context, cfg Config) (*DB, error) {
 		return nil, fmt.Errorf("open clickhouse: %w", err)
 	}
 	db := newDB(cfg, conn)
-	if db.poll == 0 {
-		db.poll = 50 * time.Millisecond
+	if db.Poll == 0 {
+		db.Poll = 50 * time.Millisecond
 	}
 	if err := db.checkMigrations(ctx); err != nil {
-		return nil, errors.Join(db.asker.Stands(ctx, err), conn.Close())
+		return nil, errors.Join(db.Asker.Stands(ctx, err), conn.Close())
 	}
 	return db, nil
 }

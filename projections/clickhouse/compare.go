@@ -16,6 +16,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
@@ -32,11 +33,11 @@ var notCompared = map[string]string{
 // heavy bounds a statement of a comparison: the projector and readers go on beside it.
 var heavy = ch.WithSettings(ch.Settings{"max_threads": 1, "max_memory_usage": 2 << 30})
 
-// askHeavily is collect under those bounds.
+// askHeavily is ask.All under those bounds.
 func askHeavily[T any](
 	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
 ) ([]T, error) {
-	return collect(ch.Context(ctx, heavy), db, p, question, read)
+	return ask.All(ch.Context(ctx, heavy), db.Asker, p, question, read)
 }
 
 // Shape returns what the database consists of, with a finding for each view that is
@@ -481,7 +482,7 @@ const (
 func (c *comparison) settle(
 	ctx context.Context, open []candidate, out projections.Compared,
 ) (projections.Compared, error) {
-	wait := min(c.db.poll, settleWait)
+	wait := min(c.db.Poll, settleWait)
 	for try := 1; len(open) > 0; try++ {
 		if retry.Wait(ctx, wait) != nil {
 			return out, context.Cause(ctx)
@@ -539,7 +540,7 @@ func (c *comparison) settled(ctx context.Context) (through uint64, quiet bool, e
 	if err != nil || !ok {
 		return 0, false, err
 	}
-	last, err := collect(ctx, c.db, nil, "SELECT max(ledger_seq) FROM disowned_named",
+	last, err := ask.All(ctx, c.db.Asker, nil, "SELECT max(ledger_seq) FROM disowned_named",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, false, err
@@ -568,7 +569,7 @@ func cut(s string, n int) string {
 
 // LoadState returns what SaveState last kept under a name, nil where there is none.
 func (db *DB) LoadState(ctx context.Context, name string) ([]byte, error) {
-	out, err := collect(ctx, db, params{"name": name},
+	out, err := ask.All(ctx, db.Asker, params{"name": name},
 		"SELECT state FROM reconcile_state FINAL WHERE name = {name:String}",
 		func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
 	if err != nil {
@@ -590,7 +591,7 @@ var stateColumns = []column{{"name", "String"}, {"saved", "UInt64"}, {"state", "
 
 // SaveState keeps a small text under a name, or returns ErrReadOnly.
 func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
-	saved, err := collect(ctx, db, params{"name": name},
+	saved, err := ask.All(ctx, db.Asker, params{"name": name},
 		"SELECT max(saved) FROM reconcile_state WHERE name = {name:String}",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
@@ -603,7 +604,7 @@ func (db *DB) SaveState(ctx context.Context, name string, state []byte) error {
 		return fmt.Errorf("write %s: %w: %w", name, projections.ErrReadOnly, err)
 	}
 	if err != nil {
-		return fmt.Errorf("write %s: %w", name, db.asker.Stands(ctx, err))
+		return fmt.Errorf("write %s: %w", name, db.Asker.Stands(ctx, err))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/internal/retry"
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
@@ -25,12 +26,6 @@ const (
 
 // disownedTable is what disownedView says, as every insert asks it.
 const disownedTable = "disowned"
-
-// notDisowned holds for events that no disowning event names: one of their own
-// tenant, or of the ledger itself.
-const notDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
-	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq)
-		NOT IN (SELECT tenant, event, at_seq FROM disowned)`
 
 // named holds for events that any disowning event names, one that is disowned itself
 // too: what it took out comes back.
@@ -54,7 +49,7 @@ func (db *DB) Disown(ctx context.Context) error {
 		out    bool
 	}
 	fail := func(err error) error { return fmt.Errorf("take disowned events out of the views: %w", err) }
-	some, err := collect(ctx, db, nil, "SELECT count() FROM disowned_named",
+	some, err := ask.All(ctx, db.Asker, nil, "SELECT count() FROM disowned_named",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return fail(err)
@@ -68,7 +63,8 @@ func (db *DB) Disown(ctx context.Context) error {
 	}
 	for after := int64(-1); ; {
 		p := params{"after": strconv.FormatInt(after, 10), "limit": disownPage, "gone": places(gone)}
-		events, err := collect(ctx, db, p, `SELECT tenant, stream, ledger_seq, NOT (`+notDisowned+`) FROM event_seq
+		events, err := ask.All(ctx, db.Asker, p, `SELECT tenant, stream, ledger_seq, NOT (`+ask.NotDisowned+`)
+			FROM event_seq
 			WHERE toInt64(ledger_seq) > {after:Int64} AND `+named+` ORDER BY ledger_seq LIMIT {limit:UInt64}`,
 			func(scan func(...any) error) (e event, err error) {
 				var out uint8
@@ -127,7 +123,7 @@ func readPlace(scan func(...any) error) (p place, err error) {
 func (db *DB) syncDisowned(ctx context.Context) (gone []place, err error) {
 	const lacking = "SELECT DISTINCT tenant, event, at_seq FROM disowned_event " +
 		"WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)"
-	missing, err := collect(ctx, db, nil, lacking, readPlace)
+	missing, err := ask.All(ctx, db.Asker, nil, lacking, readPlace)
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +133,7 @@ func (db *DB) syncDisowned(ctx context.Context) (gone []place, err error) {
 			return nil, err
 		}
 	}
-	gone, err = collect(ctx, db, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned "+
+	gone, err = ask.All(ctx, db.Asker, nil, "SELECT DISTINCT tenant, event, at_seq FROM disowned "+
 		"WHERE (tenant, event, at_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned_event)", readPlace)
 	for part := range slices.Chunk(gone, disownPage) {
 		var list []string
@@ -162,7 +158,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 	}
 	c := &comparison{db: db, view: disownedTable, definition: true}
 	var before []row
-	wait := min(db.poll, settleWait)
+	wait := min(db.Poll, settleWait)
 	for try := 1; ; try++ {
 		through, _, err := c.settled(ctx)
 		if err != nil {
@@ -182,7 +178,7 @@ func (db *DB) compareDisowned(ctx context.Context) (out projections.Compared, er
 		if err != nil {
 			return out, err
 		}
-		last, err := collect(ctx, db, nil,
+		last, err := ask.All(ctx, db.Asker, nil,
 			"SELECT max(ledger_seq), (SELECT count() FROM disowned) FROM disowned_named",
 			func(scan func(...any) error) (n [2]uint64, err error) { return n, scan(&n[0], &n[1]) })
 		if err != nil {
@@ -285,7 +281,7 @@ func disowns(rows []projections.Row) bool {
 
 // Disowned says whether the views leave an event out as disowned.
 func (db *DB) Disowned(ctx context.Context, tenant, event uuid.UUID, seq uint64) (bool, error) {
-	n, err := collect(ctx, db, params{"tenant": tenant, "event": event, "seq": seq},
+	n, err := ask.All(ctx, db.Asker, params{"tenant": tenant, "event": event, "seq": seq},
 		"SELECT count() FROM disowned WHERE event = {event:UUID} AND at_seq = {seq:UInt64} "+
 			"AND tenant IN ({tenant:UUID}, toUUID('00000000-0000-0000-0000-000000000000'))",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })

@@ -5,11 +5,11 @@ import (
 	"context"
 	"errors"
 	"strings"
-	"testing"
 
 	ch "github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
 
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
@@ -32,7 +32,8 @@ func (db *DB) Echo(ctx context.Context, text string, list []string) (string, []s
 		text string
 		list []string
 	}
-	out, err := collect(ctx, db, params{"text": text, "list": list}, "SELECT {text:String}, {list:Array(String)}",
+	out, err := ask.All(ctx, db.Asker, params{"text": text, "list": list},
+		"SELECT {text:String}, {list:Array(String)}",
 		func(scan func(...any) error) (e echo, err error) { return e, scan(&e.text, &e.list) })
 	if err != nil || len(out) != 1 {
 		return "", nil, err
@@ -47,13 +48,8 @@ func (db *DB) Heavily(ctx context.Context, setting string) (string, error) {
 	return strings.Join(out, ", "), err
 }
 
-// StateValues has pages of devices' states begin with that many values and grow to most, until the
-// test ends.
-func StateValues(t testing.TB, first, most int) {
-	was := [2]int{firstValues, mostValues}
-	firstValues, mostValues = first, most
-	t.Cleanup(func() { firstValues, mostValues = was[0], was[1] })
-}
+// StateValues has pages of devices' states begin with that many values and grow to most.
+func (db *DB) StateValues(first, most int) { db.First, db.Most = first, most }
 
 // BeforeExec calls do before each statement that changes something, until
 // the returned function is called.

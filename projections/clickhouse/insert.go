@@ -69,7 +69,7 @@ func (db *DB) Insert(ctx context.Context, rows []projections.Row) error {
 	}
 	err := db.conn.InsertFormat(ch.Context(ctx, batchOption), "Native", insertEvents, block.Reader(rows))
 	if err != nil {
-		return fmt.Errorf("insert %d events from sequence %d: %w", len(rows), rows[0].Seq, db.asker.Stands(ctx, err))
+		return fmt.Errorf("insert %d events from sequence %d: %w", len(rows), rows[0].Seq, db.Asker.Stands(ctx, err))
 	}
 	// Before they are acknowledged: what is through is also right in every view.
 	if disowns(rows) {

@@ -7,6 +7,7 @@ import (
 	"iter"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 )
 
 var positionColumns = []column{
@@ -21,7 +22,7 @@ var skippedColumns = []column{
 
 // LoadPosition implements projections.Positions.
 func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.Position, error) {
-	found, err := collect(ctx, db, params{"projector": projector},
+	found, err := ask.All(ctx, db.Asker, params{"projector": projector},
 		`SELECT saved, applied, next.partition, next.offset, next.last_seq FROM projector_position FINAL
 		WHERE projector = {projector:String}`,
 		func(scan func(...any) error) (p projections.Position, err error) {
@@ -44,7 +45,7 @@ func (db *DB) LoadPosition(ctx context.Context, projector string) (projections.P
 		return projections.Position{}, nil
 	}
 	p := found[0]
-	skipped, err := collect(ctx, db, params{"projector": projector},
+	skipped, err := ask.All(ctx, db.Asker, params{"projector": projector},
 		`SELECT skipped.partition, skipped.count, skipped.first, skipped.last FROM projector_skipped FINAL
 		WHERE projector = {projector:String}`,
 		func(scan func(...any) error) (map[string]projections.Foreign, error) {
@@ -102,7 +103,7 @@ func (db *DB) SavePosition(ctx context.Context, projector string, p projections.
 func (db *DB) insertOne(ctx context.Context, table string, columns []column, values ...any) error {
 	batch, err := db.conn.PrepareBatch(insertContext(ctx, columns), insertStatement(table, columns))
 	if err != nil {
-		return db.asker.Stands(ctx, err)
+		return db.Asker.Stands(ctx, err)
 	}
 	if err := batch.Append(values...); err != nil {
 		return errors.Join(err, batch.Close())
@@ -121,7 +122,7 @@ func (db *DB) AppliedAbove(ctx context.Context, pos projections.Position) iter.S
 		// caller works. Without FINAL: a row that its partition's place covered once was
 		// applied, whatever came after it.
 		for from := pos.Applied; ; {
-			seqs, err := collect(ctx, db, params{"from": from, "limit": pageSeqs,
+			seqs, err := ask.All(ctx, db.Asker, params{"from": from, "limit": pageSeqs,
 				"partitions": partitions, "last": last}, `SELECT DISTINCT ledger_seq FROM events
 				WHERE ledger_seq >= {from:UInt64} AND has({partitions:Array(String)}, partition)
 				AND ledger_seq <= {last:Array(UInt64)}[indexOf({partitions:Array(String)}, partition)]

@@ -115,7 +115,7 @@ func TestDevicesComeInPagesOfAnySize(t *testing.T) {
 	end, tenant := uint64(len(m)-1), l.Tenants[0]
 	wanted := func(p place) bool { return p.attribute == "device.name" || p.attribute == "device.app" }
 	for _, size := range [][2]int{{1, 2}, {7, 7}, {10, 80}} {
-		clickhouse.StateValues(t, size[0], size[1])
+		db.StateValues(size[0], size[1])
 		for _, asOf := range []projections.AsOf{{Seq: end}, {Seq: end - 3}, {Seq: end / 2},
 			{Seq: end, Time: occurred(m[end/2])}} {
 			same(t, fmt.Sprintf("devices in pages of %v, as of %+v", size, asOf),

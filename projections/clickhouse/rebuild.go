@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/migrations"
 )
 
@@ -31,7 +32,7 @@ var ErrRebuildDiffers = errors.New("the rebuilt table differs from its definitio
 type object struct{ name, engine, selects, key, id string }
 
 func (db *DB) objects(ctx context.Context) ([]object, error) {
-	return collect(ctx, db, params{"database": db.database},
+	return ask.All(ctx, db.Asker, params{"database": db.database},
 		"SELECT name, engine, as_select, sorting_key, toString(uuid) FROM system.tables "+
 			"WHERE database = {database:String} ORDER BY name",
 		func(scan func(...any) error) (o object, err error) {
@@ -50,7 +51,7 @@ func objectOf(objects []object, name string) object {
 // formatted returns SELECTs as ClickHouse writes them in system.tables, but
 // for the database's name.
 func (db *DB) formatted(ctx context.Context, selects []string) ([]string, error) {
-	out, err := collect(ctx, db, params{"texts": selects},
+	out, err := ask.All(ctx, db.Asker, params{"texts": selects},
 		"SELECT formatQuerySingleLine(text) FROM (SELECT arrayJoin({texts:Array(String)}) AS text)",
 		func(scan func(...any) error) (s string, err error) { return s, scan(&s) })
 	if err == nil && len(out) != len(selects) {
@@ -269,7 +270,7 @@ func (db *DB) columns(ctx context.Context, selects string) ([]string, error) {
 	if known, ok := db.described.Load(selects); ok {
 		return known.([]string), nil
 	}
-	out, err := collect(ctx, db, nil, "DESCRIBE ("+selects+")",
+	out, err := ask.All(ctx, db.Asker, nil, "DESCRIBE ("+selects+")",
 		func(scan func(...any) error) (name string, err error) {
 			var skip string
 			return name, scan(&name, &skip, &skip, &skip, &skip, &skip, &skip)
@@ -378,7 +379,7 @@ func (db *DB) waitSaved(ctx context.Context, projector string) error {
 	if err != nil {
 		return err
 	}
-	tick := time.NewTicker(db.poll)
+	tick := time.NewTicker(db.Poll)
 	defer tick.Stop()
 	for {
 		now, err := db.LoadPosition(ctx, projector)
@@ -401,7 +402,7 @@ func (db *DB) waitSaved(ctx context.Context, projector string) error {
 // together in events, so that all of them read each event once. It returns the highest sequence of
 // events that was there.
 func (c *comparison) fill(ctx context.Context, cfg RebuildConfig) (bound uint64, err error) {
-	last, err := collect(ctx, c.db, nil, "SELECT max(ledger_seq) FROM events",
+	last, err := ask.All(ctx, c.db.Asker, nil, "SELECT max(ledger_seq) FROM events",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
 		return 0, err
@@ -442,19 +443,19 @@ func (c *comparison) equal(ctx context.Context, bound uint64) error {
 	type sum struct{ count, hash uint64 }
 	read := func(scan func(...any) error) (s sum, err error) { return s, scan(&s.count, &s.hash) }
 	row := "sipHash64(`" + strings.Join(c.columns, "`, `") + "`)"
-	tick := time.NewTicker(c.db.poll)
+	tick := time.NewTicker(c.db.Poll)
 	defer tick.Stop()
 	for _, portion := range portions {
 		part := partOf(portion)
 		p := part.params.With(params{"bound": bound})
 		for try := 1; ; try++ {
-			want, err := collect(ctx, c.db, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
+			want, err := ask.All(ctx, c.db.Asker, p, "SELECT count(), sum(h) FROM (SELECT argMax("+row+
 				", ledger_seq) AS h, max(ledger_seq) AS seq FROM ("+c.definitionOver(part.condition)+
 				") GROUP BY "+c.key+") WHERE seq <= {bound:UInt64}", read)
 			if err != nil {
 				return err
 			}
-			got, err := collect(ctx, c.db, p, "SELECT count(), sum("+row+") FROM "+c.table.name+
+			got, err := ask.All(ctx, c.db.Asker, p, "SELECT count(), sum("+row+") FROM "+c.table.name+
 				" FINAL WHERE "+part.condition+" AND ledger_seq <= {bound:UInt64}", read)
 			if err != nil {
 				return err

@@ -9,6 +9,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 )
 
 // Digest returns the digest of every tenant's bucket of the events up to
@@ -18,7 +19,7 @@ func (db *DB) Digest(ctx context.Context, through uint64) (projections.Digests, 
 		bucket projections.Bucket
 		digest projections.Digest
 	}
-	sums, err := collect(ctx, db, params{"through": through},
+	sums, err := ask.All(ctx, db.Asker, params{"through": through},
 		`SELECT tenant, bitShiftRight(ledger_seq, 16) AS bucket, count(),
 		reinterpretAsFixedString(sum(reinterpretAsUInt256(leaf)))
 		FROM events FINAL WHERE ledger_seq <= {through:UInt64} GROUP BY tenant, bucket`,
@@ -43,7 +44,7 @@ func (db *DB) Digest(ctx context.Context, through uint64) (projections.Digests, 
 func (db *DB) Leaves(ctx context.Context, b projections.Bucket, through uint64) iter.Seq2[projections.Leaf, error] {
 	return func(yield func(projections.Leaf, error) bool) {
 		// At most 65,536 rows of 56 bytes: no pages.
-		leaves, err := collect(ctx, db, params{"tenant": b.Tenant, "from": b.Number << 16,
+		leaves, err := ask.All(ctx, db.Asker, params{"tenant": b.Tenant, "from": b.Number << 16,
 			"to": min(through, b.Number<<16|0xffff)}, `SELECT ledger_seq, event_id, leaf FROM events FINAL
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq <= {to:UInt64}
 			ORDER BY ledger_seq`,
@@ -111,7 +112,7 @@ func (db *DB) BrokenLeaves(ctx context.Context, from, to uint64, limit int) ([]p
 
 // Tenants returns the tenants that have events, the zero uuid of the ledger's own event included.
 func (db *DB) Tenants(ctx context.Context) ([]uuid.UUID, error) {
-	out, err := collect(ctx, db, nil, "SELECT DISTINCT tenant FROM event_seq ORDER BY toString(tenant)",
+	out, err := ask.All(ctx, db.Asker, nil, "SELECT DISTINCT tenant FROM event_seq ORDER BY toString(tenant)",
 		func(scan func(...any) error) (u uuid.UUID, err error) { return u, scan(&u) })
 	if err != nil {
 		return nil, fmt.Errorf("tenants: %w", err)

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -15,7 +16,7 @@ const refreshWindow = 8192
 
 // Outdated returns how many events were read by another catalogue than this program's.
 func (db *DB) Outdated(ctx context.Context) (uint64, error) {
-	n, err := collect(ctx, db, params{"catalogue": catalogueHex()},
+	n, err := ask.All(ctx, db.Asker, params{"catalogue": catalogueHex()},
 		"SELECT count() FROM events FINAL WHERE hex(catalogue) != {catalogue:String}",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil {
@@ -34,7 +35,7 @@ func catalogueHex() string {
 // Values that the new catalogue no longer reads stay in views until they are rebuilt. It may be
 // interrupted and called again.
 func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) error {
-	bounds, err := collect(ctx, db, params{"catalogue": catalogueHex()},
+	bounds, err := ask.All(ctx, db.Asker, params{"catalogue": catalogueHex()},
 		"SELECT min(ledger_seq), max(ledger_seq), count() FROM events FINAL WHERE hex(catalogue) != "+
 			"{catalogue:String}",
 		func(scan func(...any) error) (b [3]uint64, err error) { return b, scan(&b[0], &b[1], &b[2]) })
@@ -46,7 +47,8 @@ func (db *DB) Refresh(ctx context.Context, progress func(seq, last uint64)) erro
 		return nil
 	}
 	for from := first; from <= last; from += refreshWindow {
-		rows, err := collect(ctx, db, params{"catalogue": catalogueHex(), "from": from, "to": from + refreshWindow},
+		rows, err := ask.All(ctx, db.Asker, params{"catalogue": catalogueHex(), "from": from,
+			"to": from + refreshWindow},
 			`SELECT ledger_seq, stream, revision, event_id, type, data, metadata, partition FROM events FINAL
 			WHERE ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64} AND hex(catalogue) != {catalogue:String}
 			ORDER BY ledger_seq`,

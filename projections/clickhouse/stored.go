@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
 )
 
 // Stored implements projections.Sink. It reads one column of the partitions of events that the
@@ -15,7 +16,7 @@ func (db *DB) Stored(ctx context.Context, seqs []uint64) (map[uint64][]projectio
 		seq uint64
 		projections.Stored
 	}
-	rows, err := collect(ctx, db, params{"seqs": seqs},
+	rows, err := ask.All(ctx, db.Asker, params{"seqs": seqs},
 		`SELECT DISTINCT ledger_seq, leaf, partition FROM events WHERE ledger_seq IN {seqs:Array(UInt64)}`,
 		func(scan func(...any) error) (r row, err error) {
 			var leaf string

@@ -17,6 +17,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -61,7 +62,7 @@ func (c Config) Validate() error {
 	need(c.Catalogue != nil, "Catalogue is missing")
 	need(c.Clock != nil, "Clock is missing")
 	if _, ok := c.words().Language(c.Lang); !ok {
-		errs = append(errs, &report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: c.Lang,
+		errs = append(errs, &report.Problem{Field: define.FieldLang, Code: define.Unknown, Given: c.Lang,
 			Known: c.words().Codes()})
 	}
 	need(c.Location != nil, "Location is missing")
@@ -154,14 +155,14 @@ const (
 func (p Person) validate() error {
 	var errs []error
 	if p.Request == uuid.Nil {
-		errs = append(errs, &report.Problem{Field: FieldRequest, Code: report.Missing})
+		errs = append(errs, &report.Problem{Field: FieldRequest, Code: define.Missing})
 	}
 	if p.Tenant == uuid.Nil {
-		errs = append(errs, &report.Problem{Field: report.FieldTenant, Code: report.Missing})
+		errs = append(errs, &report.Problem{Field: define.FieldTenant, Code: define.Missing})
 	}
 	for _, d := range p.Devices {
 		if d.Stream.Kind() != "device" {
-			errs = append(errs, &report.Problem{Field: FieldDevices, Code: report.Unfit, Given: string(d.Stream)})
+			errs = append(errs, &report.Problem{Field: FieldDevices, Code: define.Unfit, Given: string(d.Stream)})
 		}
 	}
 	return errors.Join(errs...)
@@ -185,7 +186,7 @@ func Build(ctx context.Context, c Config, p Person, w io.Writer) (Manifest, erro
 		return fail(err)
 	}
 	if !ok || through < p.Seq {
-		behind := &report.Problem{Field: FieldSequence, Code: report.Ahead, Given: fmt.Sprint(p.Seq)}
+		behind := &report.Problem{Field: FieldSequence, Code: define.Ahead, Given: fmt.Sprint(p.Seq)}
 		if ok {
 			behind.Through = &through
 		}

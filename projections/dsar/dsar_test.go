@@ -27,6 +27,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/dsar"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -254,20 +255,20 @@ func TestWhatIsWrongWithAPersonIsACodeAndAField(t *testing.T) {
 		want  report.Problem
 	}{
 		"a language that is none": {func(c *dsar.Config, _ *dsar.Person) { c.Lang = "fr" },
-			report.Problem{Field: report.FieldLang, Code: report.Unknown, Given: "fr"}},
+			report.Problem{Field: define.FieldLang, Code: define.Unknown, Given: "fr"}},
 		"no request": {func(_ *dsar.Config, p *dsar.Person) { p.Request = uuid.Nil },
-			report.Problem{Field: dsar.FieldRequest, Code: report.Missing}},
+			report.Problem{Field: dsar.FieldRequest, Code: define.Missing}},
 		"no tenant": {func(_ *dsar.Config, p *dsar.Person) { p.Tenant = uuid.Nil },
-			report.Problem{Field: report.FieldTenant, Code: report.Missing}},
+			report.Problem{Field: define.FieldTenant, Code: define.Missing}},
 		"a stream that is no device's": {
 			func(_ *dsar.Config, p *dsar.Person) { p.Devices = []dsar.Device{{Stream: "tenant-1"}} },
-			report.Problem{Field: dsar.FieldDevices, Code: report.Unfit, Given: "tenant-1"}},
+			report.Problem{Field: dsar.FieldDevices, Code: define.Unfit, Given: "tenant-1"}},
 		"ahead of the views": {func(_ *dsar.Config, p *dsar.Person) { p.Seq += 1000 },
-			report.Problem{Field: dsar.FieldSequence, Code: report.Ahead}},
+			report.Problem{Field: dsar.FieldSequence, Code: define.Ahead}},
 	} {
 		c, p := config(db, s, "en"), fatima(s)
 		tc.spoil(&c, &p)
-		if tc.want.Code == report.Ahead {
+		if tc.want.Code == define.Ahead {
 			tc.want.Given = fmt.Sprint(p.Seq)
 		}
 		var out bytes.Buffer
@@ -281,7 +282,7 @@ func TestWhatIsWrongWithAPersonIsACodeAndAField(t *testing.T) {
 		if out.Len() > 0 || strings.Contains(err.Error(), "--") {
 			t.Errorf("%s: %d bytes were written, %v", name, out.Len(), err)
 		}
-		if got.Code == report.Ahead && (got.Through == nil || *got.Through >= p.Seq) {
+		if got.Code == define.Ahead && (got.Through == nil || *got.Through >= p.Seq) {
 			t.Errorf("%s: how far the views are is not said", name)
 		}
 	}

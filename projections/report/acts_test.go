@@ -11,6 +11,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -72,7 +73,7 @@ func TestTheRegisterIsNarrowed(t *testing.T) {
 		want    []string
 	}{
 		"all":     {nil, []string{"package-made", "received", "erased", "erasure-ordered"}},
-		"open":    {map[string]string{"open": report.Set}, []string{"received", "erasure-ordered"}},
+		"open":    {map[string]string{"open": define.Set}, []string{"received", "erasure-ordered"}},
 		"a right": {map[string]string{"right": "erasure"}, []string{"erased", "erasure-ordered"}},
 		"states":  {map[string]string{"state": "received,erased"}, []string{"received", "erased"}},
 	} {
@@ -146,7 +147,7 @@ func TestAPersonsEventsAreNarrowed(t *testing.T) {
 		t.Errorf("events %q", got)
 	}
 	r.Filters["role"] = "hero"
-	if all, _ := problems(r.Validate()); len(all) != 1 || all[0].Code != report.Unknown || len(all[0].Known) < 5 {
+	if all, _ := problems(r.Validate()); len(all) != 1 || all[0].Code != define.Unknown || len(all[0].Known) < 5 {
 		t.Errorf("an unknown role: %v", all)
 	}
 }

@@ -43,47 +43,35 @@ var adminActions = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "actor", check: isUUID, shown: somebody},
+		{ID: "actor", Check: isUUID, Shown: somebody},
 		{ID: "verb", Attr: "action.verb"},
 		{ID: "operation"},
 		{ID: "category", Attr: "action.category"},
 		{ID: "result", Attr: "action.result"},
-		{ID: "device", devices: true},
+		{ID: "device", Devices: true},
 		{ID: "target", In: []string{"target"}},
-		{ID: "application", In: []string{"application", "applicationId"}, open: isGUID},
+		{ID: "application", In: []string{"application", "applicationId"}, Open: isGUID},
 		{ID: "ip", In: []string{"ip"}},
 		{ID: "text", In: []string{"target", "changes", "reason", "details"}, Whole: true},
 	},
-	rows: adminActionRows,
-}
-
-// isUUID checks what is left of a filter on a person once the caller has
-// resolved it: the person's aliases.
-func isUUID(s string) Code {
-	if _, err := schemas.ParseUUID(s); err != nil {
-		return Nobody
-	}
-	return ""
+	Rows: adminActionRows,
 }
 
 func isGUID(s string) bool { return uuid.Validate(s) == nil }
 func isName(s string) bool { return !isGUID(s) }
 
-// somebody stands for the aliases of a filter on a person, where what was typed is not shown.
-func somebody(l *words.Language, _ []string) string { return l.Text("filter.somebody") }
-
 // actionFilter is what a report's filters say of actions.
-func (q *question) actionFilter() (f projections.ActionFilter, err error) {
-	f = projections.ActionFilter{Verbs: q.filter["verb"], Categories: q.filter["category"],
-		Results:    q.filter["result"],
-		Operations: operationsCalled(q.lang, q.filter["operation"])}
-	if ids := q.filter["application"]; !slices.ContainsFunc(ids, isName) {
+func actionFilter(q *question) (f projections.ActionFilter, err error) {
+	f = projections.ActionFilter{Verbs: q.Filter["verb"], Categories: q.Filter["category"],
+		Results:    q.Filter["result"],
+		Operations: operationsCalled(q.Lang, q.Filter["operation"])}
+	if ids := q.Filter["application"]; !slices.ContainsFunc(ids, isName) {
 		for _, id := range ids {
 			f.Applications = append(f.Applications, strings.ToLower(id))
 		}
 	}
-	f.Actors, err = q.aliases("actor")
-	for _, s := range q.filter["device"] {
+	f.Actors, err = q.Aliases("actor")
+	for _, s := range q.Filter["device"] {
 		f.Devices = append(f.Devices, schemas.Stream(s).UUID().String())
 	}
 	return f, err
@@ -94,12 +82,12 @@ var targetAttributes = []string{"device.name", "device.serial-number", "device.i
 
 func adminActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		f, err := q.actionFilter()
+		f, err := actionFilter(q)
 		if err != nil {
 			yield(Row{}, err)
 			return
 		}
-		for a, err := range q.acts().Actions(ctx, f, targetAttributes, nil) {
+		for a, err := range actsOf(q).Actions(ctx, f, targetAttributes, nil) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -139,9 +127,9 @@ func adminActionRow(a acts.Action) Row {
 	}
 }
 
-// acts asks for the actions that the question is about.
-func (q *question) acts() acts.Asker {
-	return acts.Asker{Reader: q.reader, Tenant: q.tenant, In: q.in, AsOf: q.asOf}
+// actsOf asks for the actions that the question is about.
+func actsOf(q *question) acts.Asker {
+	return acts.Asker{Reader: q.Reader, Tenant: q.Tenant, In: q.In, AsOf: q.AsOf}
 }
 
 // operationsCalled are texts that operations of the source contain which are called so, by the

@@ -42,12 +42,12 @@ var complianceStatus = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: append([]Filter{
-		{ID: "days", one: true, check: isCount},
-		{ID: "platform", held: "device.operating-system"},
+		{ID: "days", One: true, Check: isCount},
+		{ID: "platform", Held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
-		{ID: "state", Attr: content.OfCompliance, known: complianceStates},
+		{ID: "state", Attr: content.OfCompliance, Known: complianceStates},
 	}, onDevices...),
-	rows: complianceRows,
+	Rows: complianceRows,
 }
 
 // unknownState is the state of compliance of a device of which no source told it.
@@ -61,24 +61,17 @@ func complianceStates() []string {
 
 const compliantState = "compliant"
 
-func isCount(s string) Code {
-	if _, err := strconv.ParseUint(s, 10, 31); err != nil {
-		return Unfit
-	}
-	return ""
-}
-
 func complianceRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		least := 0
-		if given := q.filter["days"]; len(given) > 0 {
+		if given := q.Filter["days"]; len(given) > 0 {
 			var err error
 			if least, err = strconv.Atoi(given[0]); err != nil {
 				yield(Row{}, err)
 				return
 			}
 		}
-		for d, err := range q.reader.Devices(ctx, q.tenant, q.asOf, complianceAttributes...) {
+		for d, err := range q.Reader.Devices(ctx, q.Tenant, q.AsOf, complianceAttributes...) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -86,9 +79,9 @@ func complianceRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			state, days := unknownState, 0
 			h, told := d.Get(attrCompliance)
 			if told {
-				state, days = string(h.Text), daysPassed(h.Observed, q.moment())
+				state, days = string(h.Text), daysPassed(h.Observed, q.Moment())
 			}
-			if state == compliantState || !among(q.filter["state"], state) || days < least || !matches(q, d) {
+			if state == compliantState || !among(q.Filter["state"], state) || days < least || !matches(q, d) {
 				continue
 			}
 			if !yield(complianceRow(d, h, told, days), nil) {

@@ -2,15 +2,11 @@ package report
 
 import (
 	"context"
-	"fmt"
 	"iter"
 	"strings"
 
-	"github.com/google/uuid"
-
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report/document"
-	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
@@ -30,11 +26,11 @@ var dataAccess = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "officer", check: isUUID, shown: somebody},
-		{ID: "person", check: isUUID, shown: somebody},
-		{ID: "report", Attr: "access.report", known: viewable},
+		{ID: "officer", Check: isUUID, Shown: somebody},
+		{ID: "person", Check: isUUID, Shown: somebody},
+		{ID: "report", Attr: "access.report", Known: viewable},
 	},
-	rows: dataAccessRows,
+	Rows: dataAccessRows,
 }
 
 // viewable is whatever protected values are made readable for: reports and access packages, each
@@ -50,16 +46,16 @@ func viewable() (out []string) {
 
 func dataAccessRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		f := projections.AccessFilter{Reports: q.filter["report"]}
+		f := projections.AccessFilter{Reports: q.Filter["report"]}
 		var err error
-		if f.Officers, err = q.aliases("officer"); err == nil {
-			f.Persons, err = q.aliases("person")
+		if f.Officers, err = q.Aliases("officer"); err == nil {
+			f.Persons, err = q.Aliases("person")
 		}
 		if err != nil {
 			yield(Row{}, err)
 			return
 		}
-		for a, err := range q.reader.Access(ctx, q.tenant, q.in, f, q.asOf) {
+		for a, err := range q.Reader.Access(ctx, q.Tenant, q.In, f, q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -75,16 +71,4 @@ func dataAccessRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 		}
 	}
-}
-
-// aliases are the values of a filter on a person.
-func (q *question) aliases(filter string) (ids []uuid.UUID, err error) {
-	for _, s := range q.filter[filter] {
-		id, err := schemas.ParseUUID(s)
-		if err != nil {
-			return nil, fmt.Errorf("filter %s: %w", filter, err)
-		}
-		ids = append(ids, id)
-	}
-	return ids, nil
 }

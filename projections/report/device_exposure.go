@@ -30,8 +30,8 @@ var deviceExposure = Definition{
 		{ID: "source", Type: document.Text},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{{ID: "device", Required: true, one: true, devices: true}},
-	rows:    deviceExposureRows,
+	Filters: []Filter{{ID: "device", Required: true, One: true, Devices: true}},
+	Rows:    deviceExposureRows,
 }
 
 // exposed are the attributes that are told first: which device, whose it was, how protected, when
@@ -58,9 +58,9 @@ const attributeLoggedOn = "device.logged-on-user"
 
 func deviceExposureRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		stream := schemas.Stream(q.filter["device"][0])
+		stream := schemas.Stream(q.Filter["device"][0])
 		e := exposure{stream: stream, held: map[[2]string]projections.Change{}, other: map[uint64]bool{}}
-		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, projections.Period{}, nil, q.asOf) {
+		for c, err := range q.Reader.DeviceHistory(ctx, q.Tenant, stream, projections.Period{}, nil, q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -198,7 +198,7 @@ func (e *exposure) kinds() (rows []Row) {
 // acts tell what was asked of the device, the latest first: by whom, with which result, and why.
 func (e *exposure) acts(ctx context.Context, q *question) (rows []Row, err error) {
 	f := projections.ActionFilter{Verbs: remoteVerbs, Devices: []string{e.stream.UUID().String()}}
-	for a, err := range q.acts().Actions(ctx, f, targetAttributes, nil) {
+	for a, err := range actsOf(q).Actions(ctx, f, targetAttributes, nil) {
 		if err != nil {
 			return nil, err
 		}

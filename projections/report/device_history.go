@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -33,13 +34,13 @@ var deviceHistory = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", Required: true, one: true, devices: true},
-		{ID: "attribute", check: isAttribute, shown: attributeNames},
+		{ID: "device", Required: true, One: true, Devices: true},
+		{ID: "attribute", Check: isAttribute, Shown: attributeNames},
 		{ID: "all", Flag: true},
 		{ID: "with-volatile", Flag: true},
 	},
-	rows: deviceHistoryRows,
-	keep: tellsAChange,
+	Rows: deviceHistoryRows,
+	Keep: tellsAChange,
 }
 
 // tellsAChange leaves out what reads the same before and after: a time that differs by less than a
@@ -58,9 +59,9 @@ func shownAlone(c Cell) bool {
 	return !slices.ContainsFunc(c, func(v Value) bool { return v.State != document.Shown })
 }
 
-func isAttribute(s string) Code {
+func isAttribute(s string) define.Code {
 	if schemas.Default().Attribute(s) == nil {
-		return NoName
+		return define.NoName
 	}
 	return ""
 }
@@ -75,11 +76,11 @@ func attributeNames(l *words.Language, ids []string) string {
 
 func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		stream := schemas.Stream(q.filter["device"][0])
+		stream := schemas.Stream(q.Filter["device"][0])
 		told := history{causes: causes{ctx: ctx, q: q, known: map[uuid.UUID]Cell{}}}
-		_, told.all = q.filter["all"]
-		_, told.volatile = q.filter["with-volatile"]
-		told.all = told.all || len(q.filter["attribute"]) > 0
+		_, told.all = q.Filter["all"]
+		_, told.volatile = q.Filter["with-volatile"]
+		told.all = told.all || len(q.Filter["attribute"]) > 0
 		told.volatile = told.volatile || told.all
 		var of []projections.Change // of one event
 		flush := func() bool {
@@ -96,7 +97,7 @@ func deviceHistoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			}
 			return true
 		}
-		for c, err := range q.reader.DeviceHistory(ctx, q.tenant, stream, q.in, q.filter["attribute"], q.asOf) {
+		for c, err := range q.Reader.DeviceHistory(ctx, q.Tenant, stream, q.In, q.Filter["attribute"], q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -215,11 +216,11 @@ func (c *causes) actor(event uuid.UUID) (Cell, error) {
 }
 
 func (c *causes) find(event uuid.UUID) (Cell, error) {
-	seq, found, err := c.q.reader.SeqOf(c.ctx, c.q.tenant, event)
-	if err != nil || !found || seq > c.q.asOf.Seq {
+	seq, found, err := c.q.Reader.SeqOf(c.ctx, c.q.Tenant, event)
+	if err != nil || !found || seq > c.q.AsOf.Seq {
 		return nil, err // caused by what this ledger does not hold, or not yet
 	}
-	for rec, err := range c.q.reader.RawEventsAt(c.ctx, c.q.tenant, []uint64{seq}) {
+	for rec, err := range c.q.Reader.RawEventsAt(c.ctx, c.q.Tenant, []uint64{seq}) {
 		if err != nil {
 			return nil, err
 		}

@@ -23,7 +23,7 @@ var inventoryAttributes = []string{
 
 // onDevices are the filters of reports that have a device a row: its user, name, serial number.
 var onDevices = []Filter{
-	{ID: "person", check: isUUID, shown: somebody},
+	{ID: "person", Check: isUUID, Shown: somebody},
 	{ID: "name", In: []string{"device"}},
 	{ID: "serial", In: []string{"serial"}},
 }
@@ -49,15 +49,15 @@ var deviceInventory = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: append([]Filter{
-		{ID: "platform", held: "device.operating-system"},
+		{ID: "platform", Held: "device.operating-system"},
 		{ID: "ownership", Attr: "device.ownership"},
 	}, onDevices...),
-	rows: deviceInventoryRows,
+	Rows: deviceInventoryRows,
 }
 
 func deviceInventoryRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		for d, err := range q.reader.Devices(ctx, q.tenant, q.asOf, inventoryAttributes...) {
+		for d, err := range q.Reader.Devices(ctx, q.Tenant, q.AsOf, inventoryAttributes...) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -75,9 +75,9 @@ func deviceInventoryRows(ctx context.Context, q *question) iter.Seq2[Row, error]
 func matches(q *question, d projections.Device) bool {
 	owned, _ := d.Get("device.ownership")
 	system, _ := d.Get("device.operating-system")
-	platform, person := q.filter["platform"], q.filter["person"]
+	platform, person := q.Filter["platform"], q.Filter["person"]
 	begins := func(p string) bool { return hasPrefixFold(string(system.Text), p) }
-	return among(q.filter["ownership"], string(owned.Text)) &&
+	return among(q.Filter["ownership"], string(owned.Text)) &&
 		(len(platform) == 0 || slices.ContainsFunc(platform, begins)) &&
 		(len(person) == 0 || isUserOf(d, person))
 }

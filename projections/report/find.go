@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -48,11 +49,11 @@ func findDevices(
 			sought[strings.ToLower(v)] = nil
 		}
 	}
-	fail := func(c Code, known ...string) ([]string, error) {
+	fail := func(c define.Code, known ...string) ([]string, error) {
 		return nil, &Problem{Field: f.ID, Filter: true, Code: c, Known: known}
 	}
 	if len(sought) > 0 && opener == nil {
-		return fail(NoDevice)
+		return fail(define.NoDevice)
 	}
 	if len(sought) > 0 {
 		if err := eachName(ctx, reader, opener, tenant, projections.AsOf{Seq: seq}, func(device, name string) {
@@ -66,13 +67,13 @@ func findDevices(
 	}
 	for _, of := range sought {
 		if len(of) == 0 {
-			return fail(NoDevice)
+			return fail(define.NoDevice)
 		}
 		streams = append(streams, of...)
 	}
 	slices.Sort(streams)
-	if streams = slices.Compact(streams); f.one && len(streams) > 1 {
-		return fail(Several, streams...)
+	if streams = slices.Compact(streams); f.One && len(streams) > 1 {
+		return fail(define.Several, streams...)
 	}
 	return streams, nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -95,7 +96,7 @@ func TestAHistoryTellsChanges(t *testing.T) {
 		r := request("device-history", "en")
 		r.Filters = map[string]string{"device": string(phone)}
 		for _, f := range filters {
-			r.Filters[f] = report.Set
+			r.Filters[f] = define.Set
 		}
 		rep, err := report.Run(t.Context(), l, l, r)
 		if err != nil {

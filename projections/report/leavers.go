@@ -40,7 +40,7 @@ var leavers = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: append([]Filter{{ID: "open", Flag: true}}, onDevices...),
-	rows:    leaverRows,
+	Rows:    leaverRows,
 }
 
 var (
@@ -106,7 +106,7 @@ const entitiesAtOnce = 500
 
 // withOwners yields entities and whose they are, uuid.Nil where nobody can tell: by the attributes
 // that are sealed for that person.
-func (q *question) withOwners(ctx context.Context, entities iter.Seq2[projections.Device, error], attributes ...string,
+func withOwners(ctx context.Context, q *question, entities iter.Seq2[projections.Device, error], attributes ...string,
 ) iter.Seq2[[]owned, error] {
 	return func(yield func([]owned, error) bool) {
 		var part []owned
@@ -117,7 +117,7 @@ func (q *question) withOwners(ctx context.Context, entities iter.Seq2[projection
 					aliases = append(aliases, e.owner)
 				}
 			}
-			owners, err := q.ownersOf(ctx, aliases)
+			owners, err := ownersOf(ctx, q, aliases)
 			for i, e := range part {
 				part[i].owner = owners[e.owner]
 			}
@@ -151,8 +151,8 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		// Of each person whose account is known: the leaver, or nil.
 		gone := map[uuid.UUID]*leaver{}
-		accounts := q.reader.Accounts(ctx, q.tenant, q.asOf, accountAttributes...)
-		for part, err := range q.withOwners(ctx, accounts, "account.upn", "account.display-name") {
+		accounts := q.Reader.Accounts(ctx, q.Tenant, q.AsOf, accountAttributes...)
+		for part, err := range withOwners(ctx, q, accounts, "account.upn", "account.display-name") {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -163,10 +163,10 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				}
 			}
 		}
-		_, open := q.filter["open"]
-		person := q.filter["person"]
-		devices := q.reader.Devices(ctx, q.tenant, q.asOf, leaverAttributes...)
-		for part, err := range q.withOwners(ctx, devices, "device.user-id", "device.user-upn", "device.user-name") {
+		_, open := q.Filter["open"]
+		person := q.Filter["person"]
+		devices := q.Reader.Devices(ctx, q.Tenant, q.AsOf, leaverAttributes...)
+		for part, err := range withOwners(ctx, q, devices, "device.user-id", "device.user-upn", "device.user-name") {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -182,7 +182,7 @@ func leaverRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 					chosen = append(chosen, d)
 				}
 			}
-			asked, err := q.asked(ctx, chosen)
+			asked, err := askedOf(ctx, q, chosen)
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -207,8 +207,8 @@ type farewell struct {
 	seq            uint64
 }
 
-// asked returns, by uuid, what administrators asked of the devices.
-func (q *question) asked(ctx context.Context, devices []owned) (map[string]farewell, error) {
+// askedOf returns, by uuid, what administrators asked of the devices.
+func askedOf(ctx context.Context, q *question, devices []owned) (map[string]farewell, error) {
 	out := map[string]farewell{}
 	if len(devices) == 0 {
 		return out, nil
@@ -217,7 +217,7 @@ func (q *question) asked(ctx context.Context, devices []owned) (map[string]farew
 	for _, d := range devices {
 		f.Devices = append(f.Devices, d.Stream.UUID().String())
 	}
-	for a, err := range q.reader.AdminActions(ctx, q.tenant, projections.Period{}, f, q.asOf) {
+	for a, err := range q.Reader.AdminActions(ctx, q.Tenant, projections.Period{}, f, q.AsOf) {
 		if err != nil {
 			return nil, err
 		}
@@ -252,7 +252,7 @@ func leaverRow(q *question, d projections.Device, l *leaver, a farewell) Row {
 	}
 	state, since := get(attributeManagement), time.Time{}
 	if h, ok := d.Get(attributeManagement); ok && slices.Contains(leaving, string(h.Text)) {
-		if since = h.Observed; a.asked.IsZero() { // asked where no record of an action came from
+		if since = h.Observed; a.asked.IsZero() { // askedOf where no record of an action came from
 			a.action, a.asked = of(attributeManagement, h.Text, uuid.Nil), since
 		}
 	}
@@ -260,7 +260,7 @@ func leaverRow(q *question, d projections.Device, l *leaver, a farewell) Row {
 	if row.how != "" {
 		account = named(content.OfAccount, row.how)
 	}
-	from, until := row.left, q.moment()
+	from, until := row.left, q.Moment()
 	if from.IsZero() {
 		from = a.asked
 	}
@@ -282,9 +282,9 @@ func leaverRow(q *question, d projections.Device, l *leaver, a farewell) Row {
 }
 
 // ownersOf tells whom aliases name; without somebody who can tell, nobody.
-func (q *question) ownersOf(ctx context.Context, aliases []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
-	if q.owners == nil || len(aliases) == 0 {
+func ownersOf(ctx context.Context, q *question, aliases []uuid.UUID) (map[uuid.UUID]uuid.UUID, error) {
+	if q.Owners == nil || len(aliases) == 0 {
 		return nil, nil
 	}
-	return q.owners(ctx, aliases)
+	return q.Owners(ctx, aliases)
 }

@@ -29,10 +29,10 @@ var personOverview = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "person", Required: true, check: isUUID, shown: somebody},
-		{ID: "role", Attr: content.OfRole, known: roles},
+		{ID: "person", Required: true, Check: isUUID, Shown: somebody},
+		{ID: "role", Attr: content.OfRole, Known: roles},
 	},
-	rows: personRows,
+	Rows: personRows,
 }
 
 // roles are those that the catalogue has.
@@ -61,14 +61,14 @@ type mention struct {
 
 func personRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		aliases, err := q.aliases("person")
+		aliases, err := q.Aliases("person")
 		if err != nil {
 			yield(Row{}, err)
 			return
 		}
 		var page []mention
 		flush := func() bool {
-			if err := q.nameDevices(ctx, page); err != nil {
+			if err := nameDevices(ctx, q, page); err != nil {
 				yield(Row{}, err)
 				return false
 			}
@@ -80,19 +80,19 @@ func personRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 			page = page[:0]
 			return true
 		}
-		for e, err := range q.reader.EventsByAliases(ctx, q.tenant, aliases, q.asOf) {
+		for e, err := range q.Reader.EventsByAliases(ctx, q.Tenant, aliases, q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
 			}
 			m := mention{Event: e}
 			for _, s := range e.Subjects {
-				asked := slices.Contains(aliases, s.Alias) && among(q.filter["role"], s.Role)
+				asked := slices.Contains(aliases, s.Alias) && among(q.Filter["role"], s.Role)
 				if asked && !slices.Contains(m.as, s.Role) {
 					m.as = append(m.as, s.Role)
 				}
 			}
-			if len(m.as) == 0 || !q.in.Has(e.Occurred) {
+			if len(m.as) == 0 || !q.In.Has(e.Occurred) {
 				continue
 			}
 			m.device, m.name = concerned(e)
@@ -105,19 +105,19 @@ func personRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 }
 
 // nameDevices fills in what devices were called then, where the events do not say it.
-func (q *question) nameDevices(ctx context.Context, page []mention) error {
+func nameDevices(ctx context.Context, q *question, page []mention) error {
 	var at []projections.DeviceAt
 	var unnamed []*mention
 	for i := range page {
 		if m := &page[i]; m.device != "" && len(m.name) == 0 {
-			asOf := projections.AsOf{Seq: q.asOf.Seq, Time: m.Occurred}
+			asOf := projections.AsOf{Seq: q.AsOf.Seq, Time: m.Occurred}
 			at, unnamed = append(at, projections.DeviceAt{Stream: m.device, AsOf: asOf}), append(unnamed, m)
 		}
 	}
 	if len(at) == 0 {
 		return nil
 	}
-	devices, err := q.reader.DevicesAt(ctx, q.tenant, at, targetAttributes...)
+	devices, err := q.Reader.DevicesAt(ctx, q.Tenant, at, targetAttributes...)
 	for i, d := range devices {
 		get := valuesOf(d)
 		unnamed[i].name = first(get("device.name"), get("device.serial-number"), get("device.intune-id"))

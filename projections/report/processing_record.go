@@ -26,17 +26,17 @@ var processingRecord = Definition{
 		{ID: "requirement", Type: document.Text},
 	},
 	Filters: []Filter{
-		{ID: "requirement", Attr: content.OfRequirement, known: func() []string {
+		{ID: "requirement", Attr: content.OfRequirement, Known: func() []string {
 			return []string{catalogue.Required, catalogue.Optional, catalogue.Never}
 		}},
 	},
-	rows: processingRows,
+	Rows: processingRows,
 }
 
 func processingRows(_ context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for _, i := range catalogue.Default().Items() {
-			if among(q.filter["requirement"], i.Requirement) &&
+			if among(q.Filter["requirement"], i.Requirement) &&
 				!yield(Row{Key: i.ID, Cells: content.Processing(i)}, nil) {
 				return
 			}

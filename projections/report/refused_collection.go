@@ -26,15 +26,15 @@ var refusedCollection = Definition{
 		{ID: "count", Type: document.Number},
 		{ID: "sequence", Type: document.Sequence},
 	},
-	Filters: []Filter{{ID: "rule", Attr: "refusal.rule", known: rules}},
-	rows:    refusedRows,
+	Filters: []Filter{{ID: "rule", Attr: "refusal.rule", Known: rules}},
+	Rows:    refusedRows,
 }
 
 func refusedRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		// One entry a stream, not one an event: as many as things that were refused.
 		latest := map[schemas.Stream]projections.Refusal{}
-		for r, err := range q.reader.Refusals(ctx, q.tenant, q.in, q.filter["rule"], q.asOf) {
+		for r, err := range q.Reader.Refusals(ctx, q.Tenant, q.In, q.Filter["rule"], q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return

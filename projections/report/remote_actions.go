@@ -46,15 +46,15 @@ var remoteActions = Definition{
 		{ID: "sequence", Type: document.Sequence},
 	},
 	Filters: []Filter{
-		{ID: "device", devices: true},
+		{ID: "device", Devices: true},
 		{ID: "operation"},
 		{ID: "ownership", Attr: "device.ownership"},
 		{ID: "result", Attr: "action.result"},
-		{ID: "actor", check: isUUID, shown: somebody},
-		{ID: "person", check: isUUID, shown: somebody},
+		{ID: "actor", Check: isUUID, Shown: somebody},
+		{ID: "person", Check: isUUID, Shown: somebody},
 		{ID: "text", In: []string{"reason"}, Whole: true},
 	},
-	rows: remoteActionRows,
+	Rows: remoteActionRows,
 }
 
 var (
@@ -73,9 +73,9 @@ type request struct {
 
 func remoteActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
-		audited, endAudited := iter.Pull2(q.auditedRequests(ctx))
+		audited, endAudited := iter.Pull2(auditedRequests(ctx, q))
 		defer endAudited()
-		others, endOthers := iter.Pull2(q.otherRequests(ctx))
+		others, endOthers := iter.Pull2(otherRequests(ctx, q))
 		defer endOthers()
 		a, err, more := audited()
 		b, otherErr, moreOthers := others()
@@ -101,9 +101,9 @@ func remoteActionRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 }
 
 // auditedRequests yields those of which an admin action tells, by time.
-func (q *question) auditedRequests(ctx context.Context) iter.Seq2[request, error] {
+func auditedRequests(ctx context.Context, q *question) iter.Seq2[request, error] {
 	return func(yield func(request, error) bool) {
-		f, err := q.actionFilter()
+		f, err := actionFilter(q)
 		if err != nil {
 			yield(request{}, err)
 			return
@@ -111,7 +111,7 @@ func (q *question) auditedRequests(ctx context.Context) iter.Seq2[request, error
 		f.Verbs = remoteVerbs
 		var page []request
 		flush := func() bool {
-			parts, err := q.partsOf(ctx, page)
+			parts, err := partsOf(ctx, q, page)
 			for _, r := range page {
 				if err == nil {
 					r.parts = parts[r.Stream.UUID()]
@@ -123,7 +123,7 @@ func (q *question) auditedRequests(ctx context.Context) iter.Seq2[request, error
 			page = page[:0]
 			return true
 		}
-		for a, err := range q.acts().Actions(ctx, f, remoteThen, remoteNow) {
+		for a, err := range actsOf(q).Actions(ctx, f, remoteThen, remoteNow) {
 			if err != nil {
 				yield(request{}, err)
 				return
@@ -138,8 +138,8 @@ func (q *question) auditedRequests(ctx context.Context) iter.Seq2[request, error
 }
 
 // partsOf returns what is told of the devices of each request.
-func (q *question) partsOf(
-	ctx context.Context, page []request,
+func partsOf(
+	ctx context.Context, q *question, page []request,
 ) (map[uuid.UUID][]projections.RemoteAction, error) {
 	var f projections.RemoteFilter
 	for _, r := range page {
@@ -149,7 +149,7 @@ func (q *question) partsOf(
 	if len(f.Requests) == 0 {
 		return out, nil
 	}
-	for p, err := range q.reader.RemoteActions(ctx, q.tenant, f, q.asOf) {
+	for p, err := range q.Reader.RemoteActions(ctx, q.Tenant, f, q.AsOf) {
 		if err != nil {
 			return nil, err
 		}
@@ -160,14 +160,14 @@ func (q *question) partsOf(
 
 // otherRequests yields those of which no admin action tells, by time. Filters that ask for what an
 // admin action alone has leave none of them.
-func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] {
+func otherRequests(ctx context.Context, q *question) iter.Seq2[request, error] {
 	return func(yield func(request, error) bool) {
-		actors, err := q.aliases("actor")
+		actors, err := q.Aliases("actor")
 		if err != nil {
 			yield(request{}, err)
 			return
 		}
-		if len(q.filter["result"]) > 0 {
+		if len(q.Filter["result"]) > 0 {
 			return
 		}
 		seen := map[uuid.UUID]bool{}
@@ -177,7 +177,7 @@ func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] 
 			for i := range page {
 				all[i] = page[i].Action
 			}
-			err := q.acts().Devices(ctx, all, remoteThen, remoteNow)
+			err := actsOf(q).Devices(ctx, all, remoteThen, remoteNow)
 			for i := range page {
 				page[i].Action = all[i]
 				if !yield(page[i], err) || err != nil {
@@ -187,20 +187,20 @@ func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] 
 			page = page[:0]
 			return true
 		}
-		f := projections.RemoteFilter{In: q.in, Unaudited: true}
-		for p, err := range q.reader.RemoteActions(ctx, q.tenant, f, q.asOf) {
+		f := projections.RemoteFilter{In: q.In, Unaudited: true}
+		for p, err := range q.Reader.RemoteActions(ctx, q.Tenant, f, q.AsOf) {
 			if err != nil {
 				yield(request{}, err)
 				return
 			}
-			if len(actors) > 0 && !slices.Contains(actors, p.Actor) || !q.names(p) || seen[p.Request] {
+			if len(actors) > 0 && !slices.Contains(actors, p.Actor) || !calledSo(q, p) || seen[p.Request] {
 				continue
 			}
 			parts := []projections.RemoteAction{p}
 			if p.Request != uuid.Nil {
 				seen[p.Request], parts = true, nil
 				one := projections.RemoteFilter{Requests: []uuid.UUID{p.Request}, Unaudited: true}
-				for other, err := range q.reader.RemoteActions(ctx, q.tenant, one, q.asOf) {
+				for other, err := range q.Reader.RemoteActions(ctx, q.Tenant, one, q.AsOf) {
 					if err != nil {
 						yield(request{}, err)
 						return
@@ -217,13 +217,13 @@ func (q *question) otherRequests(ctx context.Context) iter.Seq2[request, error] 
 	}
 }
 
-// names reports whether the action is one that the filter on operations asks for.
-func (q *question) names(p projections.RemoteAction) bool {
-	given := q.filter["operation"]
-	return len(given) == 0 || slices.ContainsFunc(operationsCalled(q.lang, given), func(o string) bool {
+// calledSo reports whether the action is one that the filter on operations asks for.
+func calledSo(q *question, p projections.RemoteAction) bool {
+	given := q.Filter["operation"]
+	return len(given) == 0 || slices.ContainsFunc(operationsCalled(q.Lang, given), func(o string) bool {
 		return strings.Contains(strings.ToLower(string(p.Action)), strings.ToLower(o))
 	}) || slices.ContainsFunc(given, func(o string) bool {
-		word := content.Word(q.lang, "remoteaction.action", string(p.Action))
+		word := content.Word(q.Lang, "remoteaction.action", string(p.Action))
 		return strings.Contains(strings.ToLower(word), strings.ToLower(o))
 	})
 }
@@ -294,7 +294,7 @@ func (r *request) remote(q *question) (out []on) {
 		}
 	}
 	for _, o := range all {
-		if q.wants(o.Target) {
+		if wants(q, o.Target) {
 			out = append(out, o)
 		}
 	}
@@ -303,10 +303,10 @@ func (r *request) remote(q *question) (out []on) {
 
 // wants reports whether the target is one that the filters ask for: an action names others too.
 // The person is who was the device's user then.
-func (q *question) wants(t acts.Target) bool {
+func wants(q *question, t acts.Target) bool {
 	h, _ := t.Then.Get("device.ownership")
-	person := q.filter["person"]
-	return among(q.filter["device"], string(t.Stream)) && among(q.filter["ownership"], string(h.Text)) &&
+	person := q.Filter["person"]
+	return among(q.Filter["device"], string(t.Stream)) && among(q.Filter["ownership"], string(h.Text)) &&
 		(len(person) == 0 || isUserOf(t.Then, person))
 }
 

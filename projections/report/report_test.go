@@ -19,6 +19,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 	"github.com/ledgerline/ledgerline/projections/report/heading"
 	"github.com/ledgerline/ledgerline/projections/report/render"
@@ -93,7 +94,7 @@ func theReports(lang string) map[string]report.Request {
 		r.Owners = owners
 		out[id] = r
 	}
-	r.Reveal, r.Filters = false, map[string]string{"open": report.Set}
+	r.Reveal, r.Filters = false, map[string]string{"open": define.Set}
 	out["leavers-masked"] = r
 	r = request("person-overview", lang)
 	r.Filters = map[string]string{"person": fatima.String() + "," + idOf("fatima's account").String()}
@@ -370,13 +371,13 @@ func TestAsOfASequenceTheViewsDoNotHave(t *testing.T) {
 	r.AsOfSeq = &ahead
 	for what, err := range map[string]error{"Run": second(report.Run(t.Context(), db, s, r)),
 		"Check": r.Check(t.Context(), db)} {
-		if all, only := problems(err); !only || len(all) != 1 || all[0].Code != report.Ahead ||
-			all[0].Field != report.FieldAsOfSeq {
+		if all, only := problems(err); !only || len(all) != 1 || all[0].Code != define.Ahead ||
+			all[0].Field != define.FieldAsOfSeq {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
 	r.AsOfSeq = nil
-	for platform, code := range map[string]report.Code{"ios": "", "iOS,mac": "", "Symbian": report.NoValue} {
+	for platform, code := range map[string]define.Code{"ios": "", "iOS,mac": "", "Symbian": define.NoValue} {
 		r.Filters = map[string]string{"platform": platform}
 		all, _ := problems(r.Check(t.Context(), db))
 		if code == "" && len(all) > 0 || code != "" && (len(all) != 1 || all[0].Code != code ||

@@ -13,6 +13,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/ledgerline/ledgerline/projections"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
@@ -71,28 +72,29 @@ func (r Request) Validate() error {
 		for _, d := range Definitions() {
 			ids = append(ids, d.ID)
 		}
-		return &Problem{Field: FieldReport, Code: Unknown, Given: r.Report, Known: ids}
+		return &Problem{Field: define.FieldReport, Code: define.Unknown, Given: r.Report, Known: ids}
 	}
 	if r.Tenant == uuid.Nil {
-		fail(Problem{Field: FieldTenant, Code: Missing})
+		fail(Problem{Field: define.FieldTenant, Code: define.Missing})
 	}
 	if r.By == "" {
-		fail(Problem{Field: FieldBy, Code: Missing})
+		fail(Problem{Field: define.FieldBy, Code: define.Missing})
 	}
 	if _, ok := r.language(); !ok {
-		fail(Problem{Field: FieldLang, Code: Unknown, Given: r.Lang, Known: r.languages().Codes()})
+		fail(Problem{Field: define.FieldLang, Code: define.Unknown, Given: r.Lang, Known: r.languages().Codes()})
 	}
 	if d.Scope == AtMoment && !r.From.IsZero() {
-		fail(Problem{Field: FieldFrom, Code: NotHere, Known: []string{FieldAsOf}})
+		fail(Problem{Field: define.FieldFrom, Code: define.NotHere, Known: []string{define.FieldAsOf}})
 	}
 	if d.Scope == AtMoment && !r.To.IsZero() {
-		fail(Problem{Field: FieldTo, Code: NotHere, Known: []string{FieldAsOf}})
+		fail(Problem{Field: define.FieldTo, Code: define.NotHere, Known: []string{define.FieldAsOf}})
 	}
 	if d.Scope == OverPeriod && !r.AsOf.IsZero() {
-		fail(Problem{Field: FieldAsOf, Code: NotHere, Known: []string{FieldFrom, FieldTo}})
+		fail(Problem{Field: define.FieldAsOf, Code: define.NotHere, Known: []string{define.FieldFrom, define.FieldTo}})
 	}
 	if !r.From.IsZero() && !r.To.IsZero() && !r.From.Before(r.To) {
-		fail(Problem{Field: FieldTo, Code: Backward, Given: r.To.Format(time.RFC3339), Other: FieldFrom})
+		fail(Problem{Field: define.FieldTo, Code: define.Backward, Given: r.To.Format(time.RFC3339),
+			Other: define.FieldFrom})
 	}
 	if r.Reveal && d.Personal {
 		if err := CheckPurpose(r.Purpose, r.PurposeWords); err != nil {
@@ -100,13 +102,13 @@ func (r Request) Validate() error {
 		}
 	}
 	if r.Sample < 0 {
-		fail(Problem{Field: FieldSample, Code: Negative, Given: fmt.Sprint(r.Sample)})
+		fail(Problem{Field: define.FieldSample, Code: define.Negative, Given: fmt.Sprint(r.Sample)})
 	}
 	if r.Sample > MaxSample {
-		fail(Problem{Field: FieldSample, Code: TooMany, Given: fmt.Sprint(r.Sample), Most: MaxSample})
+		fail(Problem{Field: define.FieldSample, Code: define.TooMany, Given: fmt.Sprint(r.Sample), Most: MaxSample})
 	}
 	if r.Sample == 0 && r.Seed != 0 {
-		fail(Problem{Field: FieldSeed, Code: Alone, Other: FieldSample})
+		fail(Problem{Field: define.FieldSeed, Code: define.Alone, Other: define.FieldSample})
 	}
 	for _, id := range slices.Sorted(maps.Keys(r.Filters)) {
 		f, ok := d.Filter(id)
@@ -115,20 +117,20 @@ func (r Request) Validate() error {
 			for _, f := range d.Filters {
 				ids = append(ids, f.ID)
 			}
-			fail(Problem{Field: id, Filter: true, Code: NotHere, Known: ids})
+			fail(Problem{Field: id, Filter: true, Code: define.NotHere, Known: ids})
 			continue
 		}
-		if f.sought(split(r.Filters[id])) && d.Personal && !r.Reveal {
-			fail(Problem{Field: id, Filter: true, Code: Masked})
-		} else if vs, err := f.values(r.Filters[id]); err != nil {
+		if f.Sought(define.Split(r.Filters[id])) && d.Personal && !r.Reveal {
+			fail(Problem{Field: id, Filter: true, Code: define.Masked})
+		} else if vs, err := f.Read(r.Filters[id]); err != nil {
 			errs = append(errs, err)
-		} else if f.devices && !r.Reveal && slices.ContainsFunc(vs, isNoStream) {
-			fail(Problem{Field: id, Filter: true, Code: NoDevice})
+		} else if f.Devices && !r.Reveal && slices.ContainsFunc(vs, isNoStream) {
+			fail(Problem{Field: id, Filter: true, Code: define.NoDevice})
 		}
 	}
 	for _, f := range d.Filters {
 		if _, given := r.Filters[f.ID]; f.Required && !given {
-			fail(Problem{Field: f.ID, Filter: true, Code: Missing, Filters: &f})
+			fail(Problem{Field: f.ID, Filter: true, Code: define.Missing, Filters: &f})
 		}
 	}
 	return errors.Join(errs...)
@@ -143,11 +145,11 @@ func Purposes() []string {
 func CheckPurpose(purpose, words string) error {
 	switch {
 	case strings.TrimSpace(purpose) == "":
-		return &Problem{Field: FieldPurpose, Code: Missing, Known: Purposes()}
+		return &Problem{Field: define.FieldPurpose, Code: define.Missing, Known: Purposes()}
 	case !slices.Contains(Purposes(), purpose):
-		return &Problem{Field: FieldPurpose, Code: Unknown, Given: purpose, Known: Purposes()}
+		return &Problem{Field: define.FieldPurpose, Code: define.Unknown, Given: purpose, Known: Purposes()}
 	case purpose == "other" && strings.TrimSpace(words) == "":
-		return &Problem{Field: FieldWords, Code: Missing}
+		return &Problem{Field: define.FieldWords, Code: define.Missing}
 	}
 	return nil
 }
@@ -159,8 +161,8 @@ func (r Request) Sought(filter string) bool {
 		return false
 	}
 	f, ok := d.Filter(filter)
-	values := split(r.Filters[filter])
-	return ok && (f.sought(values) || f.devices && slices.ContainsFunc(values, isNoStream))
+	values := define.Split(r.Filters[filter])
+	return ok && (f.Sought(values) || f.Devices && slices.ContainsFunc(values, isNoStream))
 }
 
 // Check asks the views whether they have what the request names, and joins every *Problem: a
@@ -188,16 +190,16 @@ func (r Request) Check(ctx context.Context, reader Reader) error {
 	var errs []error
 	for _, f := range d.Filters {
 		given, ok := r.Filters[f.ID]
-		if !ok || f.held == "" {
+		if !ok || f.Held == "" {
 			continue
 		}
-		held, err := heldValues(ctx, reader, r.Tenant, projections.AsOf{Seq: seq, Time: r.AsOf}, f.held)
+		held, err := heldValues(ctx, reader, r.Tenant, projections.AsOf{Seq: seq, Time: r.AsOf}, f.Held)
 		if err != nil {
 			return fmt.Errorf("report %s: %w", d.ID, err)
 		}
-		for _, v := range split(given) {
+		for _, v := range define.Split(given) {
 			if !slices.ContainsFunc(held, func(h string) bool { return hasPrefixFold(h, v) }) {
-				errs = append(errs, &Problem{Field: f.ID, Filter: true, Code: NoValue, Given: v, Known: held})
+				errs = append(errs, &Problem{Field: f.ID, Filter: true, Code: define.NoValue, Given: v, Known: held})
 			}
 		}
 	}
@@ -210,7 +212,7 @@ func isNoStream(s string) bool {
 }
 
 func ahead(seq, through uint64, any bool) *Problem {
-	p := &Problem{Field: FieldAsOfSeq, Code: Ahead, Given: fmt.Sprint(seq)}
+	p := &Problem{Field: define.FieldAsOfSeq, Code: define.Ahead, Given: fmt.Sprint(seq)}
 	if any {
 		p.Through = &through
 	}
@@ -266,10 +268,10 @@ func ParseTime(field, s string, loc *time.Location) (time.Time, error) {
 		case 1:
 			return found[0], nil
 		case 0:
-			return time.Time{}, &Problem{Field: field, Code: Skipped, Given: s, Zone: loc.String()}
+			return time.Time{}, &Problem{Field: field, Code: define.Skipped, Given: s, Zone: loc.String()}
 		}
-		return time.Time{}, &Problem{Field: field, Code: Twice, Given: s, Zone: loc.String(),
+		return time.Time{}, &Problem{Field: field, Code: define.Twice, Given: s, Zone: loc.String(),
 			Known: []string{found[0].Format(time.RFC3339), found[1].Format(time.RFC3339)}}
 	}
-	return time.Time{}, &Problem{Field: field, Code: NoTime, Given: s}
+	return time.Time{}, &Problem{Field: field, Code: define.NoTime, Given: s}
 }

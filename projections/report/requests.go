@@ -33,10 +33,10 @@ var requestRegister = Definition{
 	},
 	Filters: []Filter{
 		{ID: "right", Attr: "request.right"},
-		{ID: "state", Attr: content.OfRequestState, known: func() []string { return requestStates }},
+		{ID: "state", Attr: content.OfRequestState, Known: func() []string { return requestStates }},
 		{ID: "open", Flag: true},
 	},
-	rows: requestRows,
+	Rows: requestRows,
 }
 
 // requestStates are how far a request can be, in that order.
@@ -80,7 +80,7 @@ func requestRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 		known := map[schemas.Stream]*standing{}
 		ordered := map[string]*standing{} // by the event that orders an erasure
 		var all []*standing
-		for act, err := range q.reader.Requests(ctx, q.tenant, q.asOf) {
+		for act, err := range q.Reader.Requests(ctx, q.Tenant, q.AsOf) {
 			if err != nil {
 				yield(Row{}, err)
 				return
@@ -109,9 +109,9 @@ func requestRows(ctx context.Context, q *question) iter.Seq2[Row, error] {
 				}
 			}
 		}
-		_, open := q.filter["open"]
+		_, open := q.Filter["open"]
 		for _, s := range all {
-			if !among(q.filter["right"], string(s.opened.Right)) || !among(q.filter["state"], s.state) ||
+			if !among(q.Filter["right"], string(s.opened.Right)) || !among(q.Filter["state"], s.state) ||
 				open && !s.answered.IsZero() {
 				continue
 			}
@@ -128,9 +128,9 @@ func among(want []string, value string) bool { return len(want) == 0 || slices.C
 func (s *standing) row(q *question) Row {
 	in := func(attr string, t projections.Text) Cell { return of(attr, t, s.opened.EventID) }
 	var left, files Cell
-	due, err := time.ParseInLocation(time.DateOnly, string(s.opened.Due), q.zone)
+	due, err := time.ParseInLocation(time.DateOnly, string(s.opened.Due), q.Zone)
 	if err == nil && s.answered.IsZero() {
-		left = whole(daysBetween(q.moment().In(q.zone), due))
+		left = whole(daysBetween(q.Moment().In(q.Zone), due))
 	}
 	if s.packaged.Seq > 0 {
 		files = number(s.packaged.Files)

@@ -78,9 +78,9 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 		r.Now = time.Now()
 	}
 	q := &question{
-		reader: reader, tenant: r.Tenant, in: projections.Period{From: r.From, To: r.To},
-		asOf: projections.AsOf{Seq: seq, Time: r.AsOf}, filter: map[string][]string{}, lang: l,
-		made: r.Now, zone: r.Location, owners: r.Owners,
+		Reader: reader, Tenant: r.Tenant, In: projections.Period{From: r.From, To: r.To},
+		AsOf: projections.AsOf{Seq: seq, Time: r.AsOf}, Filter: map[string][]string{}, Lang: l,
+		Made: r.Now, Zone: r.Location, Owners: r.Owners,
 	}
 	rep := &Report{
 		Header: heading.Header{
@@ -90,7 +90,7 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 			Checkpoint: r.Checkpoint, Personal: d.Personal,
 			Revealed: r.Reveal && opener != nil && d.Personal, Sample: r.Sample, Seed: r.Seed,
 		},
-		Columns: d.shown(r.ForPeople), def: d,
+		Columns: d.Shown(r.ForPeople), def: d,
 	}
 	if rep.Header.Revealed {
 		rep.opener = opener
@@ -100,16 +100,16 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 		if !ok {
 			continue
 		}
-		vs, err := f.values(given)
-		if err == nil && f.devices {
+		vs, err := f.Read(given)
+		if err == nil && f.Devices {
 			vs, err = findDevices(ctx, reader, rep.opener, r.Tenant, seq, &f, vs)
 		}
 		if err != nil {
 			return fail(err)
 		}
-		q.filter[f.ID] = vs
+		q.Filter[f.ID] = vs
 		rep.Header.Filters = append(rep.Header.Filters, heading.Given{ID: f.ID, Title: f.Title(l), Values: vs,
-			Text: f.text(l, vs, r.Typed[f.ID], rep.Header.Revealed)})
+			Text: f.Text(l, vs, r.Typed[f.ID], rep.Header.Revealed)})
 	}
 	if d.Late {
 		rep.totals.Late = new(uint64)
@@ -119,10 +119,10 @@ func Run(ctx context.Context, reader Reader, opener projections.Searcher, r Requ
 	}
 	rows := func(func(Row, error) bool) {}
 	if any {
-		rows = d.rows(ctx, q)
+		rows = d.Rows(ctx, q)
 	}
 	if len(rep.Columns) < len(d.Columns) {
-		rows = d.forPeople(rows)
+		rows = d.ForPeople(rows)
 	}
 	if sifts := rep.sieves(); len(sifts) > 0 {
 		rows = rep.sifted(ctx, rows, sifts)
@@ -280,7 +280,7 @@ func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Ope
 	if r.opener != nil {
 		n := 0
 		for i := range chunk {
-			n += chunk[i].tokens()
+			n += tokensOf(chunk[i])
 		}
 		tokens.Grow(min(n, mostTimes*content.OpenBatch))
 	}
@@ -316,8 +316,8 @@ func (r *Report) unseal(ctx context.Context, chunk []Row, opener projections.Ope
 	return nil
 }
 
-// tokens counts the row's values that are not open.
-func (r Row) tokens() (n int) {
+// tokensOf counts the row's values that are not open.
+func tokensOf(r Row) (n int) {
 	for _, c := range r.Cells {
 		for i := range c {
 			if c[i].Token() != "" {
@@ -338,7 +338,7 @@ func chunks(rows iter.Seq2[Row, error]) iter.Seq2[[]Row, error] {
 				yield(nil, err)
 				return
 			}
-			n := row.tokens()
+			n := tokensOf(row)
 			if len(chunk) > 0 && (tokens+n > times*content.OpenBatch || len(chunk) == times*chunkRows) {
 				if !yield(chunk, nil) {
 					return

@@ -16,12 +16,12 @@ type sieve func(row Row) bool
 // sieves are what only the readable row tells: the definition's own, and filters on what columns
 // say.
 func (r *Report) sieves() (out []sieve) {
-	if r.def.keep != nil {
-		out = append(out, func(row Row) bool { return r.def.keep(row, r.Header) })
+	if r.def.Keep != nil {
+		out = append(out, func(row Row) bool { return r.def.Keep(row, r.Header) })
 	}
 	for _, g := range r.Header.Filters {
 		f, _ := r.def.Filter(g.ID)
-		if !f.sought(g.Values) {
+		if !f.Sought(g.Values) {
 			continue
 		}
 		var columns []int
@@ -66,7 +66,7 @@ func (r *Report) sifted(ctx context.Context, rows iter.Seq2[Row, error], sieves 
 		for chunk, err := range chunks(rows) {
 			aside := make([]Row, len(chunk))
 			for i, row := range chunk {
-				aside[i] = row.clone()
+				aside[i] = cloned(row)
 			}
 			if err == nil {
 				err = r.unseal(ctx, aside, looking{r.opener})
@@ -93,7 +93,7 @@ func (l looking) Open(ctx context.Context, tokens []projections.Sealed) ([]proje
 	return l.Search(ctx, tokens)
 }
 
-func (r Row) clone() Row {
+func cloned(r Row) Row {
 	r.Cells = slices.Clone(r.Cells)
 	for i, c := range r.Cells {
 		r.Cells[i] = slices.Clone(c)

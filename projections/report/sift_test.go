@@ -10,6 +10,7 @@ import (
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/report"
 	"github.com/ledgerline/ledgerline/projections/report/content"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/projections/report/document"
 )
 
@@ -116,13 +117,13 @@ func TestADeviceIsFoundByWhatItIsCalled(t *testing.T) {
 		return err
 	}
 	var p *report.Problem
-	if err := run("nobody's", true); !errors.As(err, &p) || p.Code != report.NoDevice {
+	if err := run("nobody's", true); !errors.As(err, &p) || p.Code != define.NoDevice {
 		t.Errorf("a name of no device: %v", err)
 	}
-	if err := run("MAC-0042", false); !errors.As(err, &p) || p.Code != report.NoDevice {
+	if err := run("MAC-0042", false); !errors.As(err, &p) || p.Code != define.NoDevice {
 		t.Errorf("a name where all is masked: %v", err)
 	}
-	if err := run("twin", true); !errors.As(err, &p) || p.Code != report.Several || len(p.Known) != 2 ||
+	if err := run("twin", true); !errors.As(err, &p) || p.Code != define.Several || len(p.Known) != 2 ||
 		!second[p.Known[0]] || !second[p.Known[1]] || strings.Contains(err.Error(), "twin") {
 		t.Errorf("a name of two devices: %v", err)
 	}

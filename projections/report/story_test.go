@@ -9,7 +9,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/chtest"
-	"github.com/ledgerline/ledgerline/projections/report"
+	"github.com/ledgerline/ledgerline/projections/report/define"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -209,7 +209,7 @@ func handled(s *chtest.Story) {
 		}
 		s.Add("access.unsealed.v2", schemas.NewStream("access", id(run)), occurred, "", subjects, v...)
 	}
-	filters := map[string]any{"actor": anna.String(), "all": report.Set, "name": true, "device": string(phone)}
+	filters := map[string]any{"actor": anna.String(), "all": define.Set, "name": true, "device": string(phone)}
 	viewed("first", "2026-11-05T10:00:00Z", "admin-actions", filters)
 	viewed("second", "2026-11-05T10:00:01Z", "access-package", nil)
 	viewed("first", "2026-11-05T10:00:02Z", "admin-actions", filters, fatima)

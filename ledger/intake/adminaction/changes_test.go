@@ -67,7 +67,7 @@ func TestNothingIsKeptOfASecret(t *testing.T) {
 		t.Errorf("kept %s", schemas.JSON(out))
 	}
 	f := &fact{}
-	if f.setDetails("Key = LocalAdminPasswordValue = hunter2"); f.details != "" || f.withheld != 1 {
-		t.Errorf("details %q", f.details)
+	if kept := f.text("", "Key = LocalAdminPasswordValue = hunter2"); kept != "" || f.withheld != 1 {
+		t.Errorf("details %q", kept)
 	}
 }

@@ -91,9 +91,11 @@ func (f *fact) tell(
 	if t.cut = cut; cut > 0 {
 		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute(attrCut), Plain: schemas.JSON(cut)})
 	}
-	if f.details != "" {
-		t.once = append(t.once, schemas.Value{Attr: c.MustAttribute("action.details"),
-			Plain: schemas.JSON(f.details), Owner: schemas.PersonOrTenant(first)})
+	for _, text := range []struct{ attr, is string }{{"action.details", f.details}, {"action.reason", f.reason}} {
+		if text.is != "" {
+			t.once = append(t.once, schemas.Value{Attr: c.MustAttribute(text.attr), Plain: schemas.JSON(text.is),
+				Owner: schemas.PersonOrTenant(first)})
+		}
 	}
 	return t, nil
 }
@@ -229,7 +231,7 @@ func (k *kind) recordedDrafts(
 	p := packer{new: draft, first: k.recorded, further: k.continued,
 		each: slices.Concat(t.what, t.who), once: t.once, correlation: correlation, actor: t.actor}
 	p.next()
-	// Whose key seals the details is a target, wherever its own place is.
+	// Whose key seals details and reason is a target, wherever its own place is.
 	for _, v := range t.once {
 		if v.Owner.Kind == schemas.OwnerPerson {
 			p.entry(nil, v.Owner.ID)
@@ -286,7 +288,7 @@ func (k *kind) newsDrafts(
 			q.owner = schemas.Owner{Kind: schemas.OwnerTenant}
 		}
 		if a := c.Attribute(q.attr); q.target < 0 && a != nil && a.Role == "target" {
-			value, q.person = "action.disputed-target-value", q.owner.ID // the details
+			value, q.person = "action.disputed-target-value", q.owner.ID // details, reason
 		}
 		told := schemas.Value{Attr: c.MustAttribute(value), Plain: q.plain, Owner: q.owner}
 		dis.entry(append(values, told), q.person)

@@ -1,26 +1,25 @@
 package adminaction
 
-import "github.com/ledgerline/ledgerline/ledger/intake/source"
-
-// The forms of an admin action, as they are counted and named.
-const (
-	kindAuditEvent = "auditEvents" // Graph
-	kindAuditLog   = "AuditLogs"   // Azure Monitor, the same fact
-	// The portal's list, exported: it is known, so that it can be said why it is not taken.
-	kindAuditList = "AuditLogsExport"
+import (
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
 )
+
+// kindAuditList is the portal's list, exported: it is known, so that it can be said why it is not
+// taken.
+const kindAuditList = "AuditLogsExport"
 
 // forms are how sources write an admin action.
 var forms = []source.Form{
 	{
-		Name: kindAuditEvent, Origin: source.Graph,
-		ODataTypes: []string{"auditEvent"}, Collection: "auditEvents",
+		Name: audit.FormEvent, Origin: source.Graph,
+		ODataTypes: []string{"auditEvent"}, Collection: audit.FormEvent,
 		Members: [][]string{{"id", "activityDateTime", "actor", "resources"}},
 		SDK:     [][]string{{"activityDateTime", "actor"}},
 		Fields:  []string{"auditActorType", "servicePrincipalName", "ipAddress", "applicationId"},
 	},
 	{
-		Name: kindAuditLog, Origin: source.AzureMonitor, Category: "AuditLogs", Own: []string{"AuditEventId"},
+		Name: audit.FormLog, Origin: source.AzureMonitor, Category: audit.FormLog, Own: []string{"AuditEventId"},
 		Table: "IntuneAuditLogs", Columns: []string{"TimeGenerated", "OperationName", "Properties"},
 	},
 	{Name: kindAuditList, Origin: source.Graph, Tables: []source.Table{{

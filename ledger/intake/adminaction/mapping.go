@@ -4,24 +4,23 @@ import (
 	"encoding/json"
 
 	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 )
 
 // What is in no table is made of several fields, or judged first: the verb, the operation, the
-// permissions, whom the action was done to.
+// result, who acted and what they may do, whom the action was done to.
 
 // graphAction is an auditEvent of Graph, as a whole.
 var graphAction = []entity.Mapping{
 	{Field: "activity", Attr: "action.activity-type"},
 	{Field: "componentName", Attr: "action.component"},
 	{Field: "category", Attr: "action.category"},
-	{Field: "activityResult", Attr: "action.result"},
 }
 
 // graphActor is its actor.
 var graphActor = []entity.Mapping{
 	{Field: "userId", Attr: "action.actor-id"},
-	{Field: "userPrincipalName", Attr: "action.actor-upn"},
 	{Field: "servicePrincipalName", Attr: "action.actor-name"},
 	{Field: "ipAddress", Attr: "action.actor-ip"},
 	{Field: "remoteTenantId", Attr: "action.partner-tenant"},
@@ -32,12 +31,10 @@ var graphActor = []entity.Mapping{
 // azureAction is a record of Azure Monitor's category AuditLogs: its properties.
 var azureAction = []entity.Mapping{
 	{Field: "Category", Attr: "action.category"},
-	{Field: "ActivityResultStatus", Attr: "action.result"},
 }
 
 // azureActor is the Actor there.
 var azureActor = []entity.Mapping{
-	{Field: "ActorType", Attr: "action.actor-type"},
 	{Field: "IsDelegatedAdmin", Attr: "action.delegated"},
 	{Field: "ObjectId", Attr: "action.actor-id"},
 	{Field: "Name", Attr: "action.actor-name"},
@@ -55,22 +52,8 @@ func mapped(m *record.Members, table []entity.Mapping) map[string]json.RawMessag
 	return out
 }
 
-// What is read of a record and of what it holds, by its own names.
+// actionOf and actorOf are the tables of each form.
 var (
-	azureFields = record.NamesOf("category", "properties", "time", "tenantId", "identity", "operationName",
-		"correlationId", "resultType")
-	azurePropertyFields = record.NamesOf("AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
-		"Actor", "AdditionalDetails", "Category", "TargetDisplayNames", "TargetObjectIds", "Targets",
-		"IntuneAccountId", "AADTenantId")
-	azureActorFields = record.NamesOf("ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId",
-		"PartnerTenantId", "UPN", "UserPermissions", "Name")
-	azureTargetFields = record.NamesOf("Name", "ModifiedProperties")
-
-	graphFields = record.NamesOf("id", "displayName", "componentName", "actor", "activity", "activityDateTime",
-		"activityType", "activityOperationType", "activityResult", "correlationId", "resources", "category")
-	graphActorFields = record.NamesOf("type", "auditActorType", "userPermissions", "applicationId",
-		"applicationDisplayName", "userPrincipalName", "servicePrincipalName", "ipAddress", "userId",
-		"remoteTenantId")
-	graphResourceFields = record.NamesOf("displayName", "modifiedProperties", "type", "auditResourceType",
-		"resourceId")
+	actionOf = map[string][]entity.Mapping{audit.FormEvent: graphAction, audit.FormLog: azureAction}
+	actorOf  = map[string][]entity.Mapping{audit.FormEvent: graphActor, audit.FormLog: azureActor}
 )

@@ -6,16 +6,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
-	"github.com/ledgerline/ledgerline/ledger/intake/source"
 	"github.com/ledgerline/ledgerline/schemas"
 )
-
-// namespaceAudit names the issuing system and record kind of an admin action, so that its Graph
-// form, its Azure Monitor form and an Event Hubs copy of that are one fact. Its ids and
-// correlation ids are random at the source.
-const namespaceAudit = "intune/auditEvent"
 
 // fact is an admin action as its source tells it, before anybody in it is known to us.
 type fact struct {
@@ -29,6 +24,7 @@ type fact struct {
 	actor       actor
 	targets     []target
 	details     string
+	reason      string          // of its result
 	named       map[string]bool // ids that the record gives to persons and devices beside actor and targets
 	withheld    int             // secrets and scripts that were present and are not kept
 	cut         int             // values that were no secrets, and too long or too many
@@ -67,15 +63,8 @@ var resourceWords = regexp.MustCompile(`(?i)(App|Application|Policy|Configuratio
 	`NotificationMessageTemplate|LocalizedNotificationMessage|TermsAndConditions|ManagedEBook|PolicySet|` +
 	`UpdateRing|SecurityTemplate)s?$`)
 
-// lastName returns what comes last in a kind's or operation's name:
-// "Microsoft.Management.Services.Api.ManagedDevice" and "Rename device ManagedDevice" are about a
-// ManagedDevice.
-func lastName(s string) string {
-	return s[strings.LastIndexAny(s, " ./#")+1:]
-}
-
 func kindOfTarget(kind string) targetKind {
-	switch strings.ToLower(lastName(kind)) {
+	switch strings.ToLower(audit.LastName(kind)) {
 	case "manageddevice", "manageddevices", "windowsmanageddevice", "device", "devices":
 		return targetDevice
 	case "user", "users":
@@ -97,133 +86,39 @@ func verbOf(raw json.RawMessage, operation string) json.RawMessage {
 	return raw
 }
 
-// parseAzureMonitor reads an Azure Monitor record of category AuditLogs.
-func (k *kind) parseAzureMonitor(in plan.Parsing) (plan.Record, error) {
-	m, seen, p := in.Record, in.Seen, in.Properties
-	seen.Use("", m.Members, azureFields)
-	seen.Use("properties.", p, azurePropertyFields)
-	f := &fact{kind: k, refused: in.Never, source: source.AzureMonitor, form: kindAuditLog,
-		correlation: m.Known("correlationId")}
-	sh := record.Shapes{Seen: seen}
-	sh.Single("", m.Members, "time", "identity", "operationName", "correlationId", "resultType")
-	sh.Single("properties.", p, "AuditEventId", "ActivityDate", "ActivityResultStatus", "ActivityType",
-		"AdditionalDetails", "Category")
-	a := sh.Object(p.Get("Actor"), "properties.Actor")
-	ids := sh.Words(p.Get("TargetObjectIds"), "properties.TargetObjectIds")
-	targets := sh.Objects(p.Get("Targets"), "properties.Targets")
-	names := sh.Texts(p.Get("TargetDisplayNames"), "properties.TargetDisplayNames", max(len(ids), len(targets)) < 2)
-	sh.Single("properties.Actor.", a, "ActorType", "Application", "ApplicationName", "IsDelegatedAdmin", "ObjectId",
-		"PartnerTenantId", "UPN", "Name")
-	permissions := sh.Words(a.Get("UserPermissions"), "properties.Actor.UserPermissions")
-	if sh.Err != nil {
+// parse reads an audit record of either form.
+func (k *kind) parse(in plan.Parsing) (plan.Record, error) {
+	sh := record.Shapes{Seen: in.Seen}
+	e := audit.Read(in.Record, &sh)
+	if e == nil {
 		return nil, sh.Err
 	}
+	f := &fact{kind: k, refused: in.Never, source: e.Origin, form: e.Form, correlation: e.Correlation}
 	var err error
-	if f.id, err = factID(p.Text("AuditEventId"), "properties.AuditEventId"); err != nil {
+	if f.id, err = factID(e.ID); err != nil {
 		return nil, err
 	}
-	if f.occurred, err = record.FirstTime(record.NamedText{Field: "time", Value: m.Text("time")},
-		record.NamedText{Field: "properties.ActivityDate", Value: p.Text("ActivityDate")}); err != nil {
+	if f.occurred, err = record.FirstTime(e.At...); err != nil {
 		return nil, err
 	}
-	operation := m.Known("operationName")
-	f.open = mapped(p, azureAction)
-	f.open["action.verb"] = verbOf(p.Get("ActivityType"), operation)
-	f.open["action.operation"] = m.Get("operationName")
-	if s := p.Text("ActivityResultStatus"); s != "1" && m.Known("resultType") != "" &&
-		m.Known("resultType") != "None" {
-		f.open["action.result"] = m.Get("resultType") // the number's other values are not documented
+	name := e.Name()
+	f.open = mapped(e.Action, actionOf[e.Form])
+	f.open["action.verb"] = verbOf(e.Verb, name)
+	f.open["action.operation"] = e.Operation
+	f.open["action.result"] = e.Result
+	if e.Form == audit.FormEvent && !strings.EqualFold(e.Action.Known("displayName"), name) {
+		f.open["action.display-name"] = e.Action.Get("displayName")
 	}
-	seen.Use("properties.Actor.", a, azureActorFields)
-	upn := a.Get("UPN")
-	if record.IsEmpty(upn) {
-		upn = nil
-		if strings.Contains(m.Known("identity"), "@") {
-			upn = m.Get("identity")
-		}
-	}
-	f.actor = newActor(a.Text("ActorType"), a.Known("ObjectId"), record.Known(upn), "")
-	f.actor.values = mapped(a, azureActor)
-	f.actor.values["action.actor-upn"] = upn
-	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
-	f.setDetails(p.Known("AdditionalDetails"))
-	about := lastName(operation)
-	for i := range max(len(ids), len(names), len(targets)) {
-		t := target{about: about, id: knownAt(ids, i), name: knownAt(names, i)}
-		if i < len(targets) {
-			o := targets[i]
-			seen.Use("properties.Targets.", o, azureTargetFields)
-			if sh.Single("properties.Targets.", o, "Name"); t.name == "" {
-				t.name = o.Known("Name")
-			}
-			changed := sh.Objects(o.Get("ModifiedProperties"), "properties.Targets.ModifiedProperties")
-			f.change(&t, changed, azureChanges, &sh)
-		}
-		f.targets = append(f.targets, t)
-	}
-	in.Tally.Withheld = f.withheld
-	return f, sh.Err
-}
-
-// parseGraph reads a Graph auditEvent.
-func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
-	m, seen := in.Record, in.Seen
-	seen.Use("", m.Members, graphFields)
-	f := &fact{kind: k, refused: in.Never, source: source.Graph, form: kindAuditEvent,
-		correlation: m.Known("correlationId")}
-	sh := record.Shapes{Seen: seen}
-	sh.Single("", m.Members, "id", "displayName", "componentName", "activity", "activityDateTime", "activityType",
-		"activityOperationType", "activityResult", "correlationId", "category")
-	a := sh.Object(m.Get("actor"), "actor")
-	sh.Single("actor.", a, "type", "auditActorType", "applicationId", "applicationDisplayName", "userPrincipalName",
-		"servicePrincipalName",
-		"ipAddress", "userId", "remoteTenantId")
-	permissions := sh.Words(a.Get("userPermissions"), "actor.userPermissions")
-	resources := sh.Objects(m.Get("resources"), "resources")
-	if sh.Err != nil {
-		return nil, sh.Err
-	}
-	var err error
-	if f.id, err = factID(m.Text("id"), "id"); err != nil {
-		return nil, err
-	}
-	if f.occurred, err = record.FirstTime(record.NamedText{Field: "activityDateTime",
-		Value: m.Text("activityDateTime")}); err != nil {
-		return nil, err
-	}
-	operation := m.Get("activityType")
-	for _, other := range []string{"displayName", "activity"} {
-		if record.IsEmpty(operation) {
-			operation = m.Get(other)
-		}
-	}
-	name, _ := record.AsText(operation)
-	f.open = mapped(m.Members, graphAction)
-	f.open["action.verb"] = verbOf(m.Get("activityOperationType"), name)
-	f.open["action.operation"] = operation
-	if display := m.Known("displayName"); !strings.EqualFold(display, name) {
-		f.open["action.display-name"] = m.Get("displayName")
-	}
-	seen.Use("actor.", a, graphActorFields)
-	kind := a.Get("auditActorType")
-	if record.IsEmpty(kind) {
-		kind = a.Get("type")
-	}
-	kindName, _ := record.AsText(kind)
-	f.actor = newActor(kindName, a.Known("userId"), a.Known("userPrincipalName"), a.Known("servicePrincipalName"))
-	f.actor.values = mapped(a, graphActor)
-	f.actor.values["action.actor-type"] = kind
-	f.actor.values["action.actor-permissions"] = f.permissions(permissions)
-	for _, o := range resources {
-		seen.Use("resources.", o, graphResourceFields)
-		sh.Single("resources.", o, "displayName", "type", "auditResourceType", "resourceId")
-		t := target{kind: lastName(o.Known("auditResourceType")), id: o.Known("resourceId"),
-			name: o.Known("displayName"), about: lastName(name)}
-		if t.kind == "" {
-			t.kind = lastName(o.Known("type"))
-		}
-		changed := sh.Objects(o.Get("modifiedProperties"), "resources.modifiedProperties")
-		f.change(&t, changed, graphChanges, &sh)
+	f.actor = actor{objectID: e.Actor.ID, upn: e.Actor.UPN, person: e.Actor.Person,
+		values: mapped(e.Actor.Members, actorOf[e.Form])}
+	f.actor.values["action.actor-type"] = e.Actor.Kind
+	f.actor.values["action.actor-upn"] = e.Actor.UserName
+	f.actor.values["action.actor-permissions"] = f.permissions(e.Actor.Permissions)
+	f.details, f.reason = f.text("", e.Details), f.text(e.Why.Field, e.Why.Value)
+	for i := range e.Targets {
+		told := &e.Targets[i]
+		t := target{kind: told.Kind, id: told.ID, name: told.Name, about: audit.LastName(name)}
+		f.change(&t, told.Changes(&sh))
 		f.targets = append(f.targets, t)
 	}
 	in.Tally.Withheld = f.withheld
@@ -238,31 +133,21 @@ func parseAuditList(plan.Parsing) (plan.Record, error) {
 		"action cannot be told from another: export auditEvents through Graph, or send AuditLogs to Azure Monitor"}
 }
 
-// newActor tells a person from an application. An actor whose kind is not told is a person where a
-// user name or, without any service principal, an object id is given.
-func newActor(kind, objectID, upn, servicePrincipal string) actor {
-	a := actor{upn: upn}
-	a.objectID, _ = record.AsGUID(objectID)
-	switch strings.ToLower(kind) {
-	case "application", "5", "system", "3":
-		return a
-	}
-	a.person = upn != "" || a.objectID != "" && servicePrincipal == ""
-	return a
-}
-
 // maxFactText bounds what one text of an action keeps, so that the action fits an event whatever
 // it says.
 const maxFactText = 4 << 10
 
-func (f *fact) setDetails(s string) {
-	if record.Secretive("", s) {
+// text returns what is kept of a text that somebody wrote, "" of a secret.
+func (f *fact) text(field, s string) string {
+	if record.Secretive(field, s) {
 		f.withheld++
-		return
+		return ""
 	}
-	if f.details = record.Clip(s, maxChangeText); f.details != s {
+	kept := record.Clip(s, maxChangeText)
+	if kept != s {
 		f.cut++
 	}
+	return kept
 }
 
 // permissions bounds the list of what the actor may do.
@@ -285,31 +170,15 @@ func (f *fact) permissions(all []string) json.RawMessage {
 var concerning = regexp.MustCompile(`(?i)(user|owner|member|device|person|principal|admin)s?` +
 	`(id|ids|identifier|objectid)?(\[\d+\])?$`)
 
-// changeFields are how a source writes a changed property, and where.
-type changeFields struct {
-	field, name, old, new string
-	known                 record.Names
-}
-
-var (
-	azureChanges = changeFields{"properties.Targets.ModifiedProperties", "Name", "Old", "New",
-		record.NamesOf("Name", "Old", "New")}
-	graphChanges = changeFields{"resources.modifiedProperties", "displayName", "oldValue", "newValue",
-		record.NamesOf("displayName", "oldValue", "newValue")}
-)
-
-func (f *fact) change(t *target, raw []*record.Members, as changeFields, sh *record.Shapes) {
-	changes := make([]change, 0, len(raw))
-	for _, o := range raw {
-		sh.Seen.Use(as.field+".", o, as.known)
-		sh.Single(as.field+".", o, as.name)
-		c := change{name: o.Text(as.name), old: o.Value(as.old), new: o.Value(as.new)}
-		changes = append(changes, c)
-		for _, v := range []*string{c.old, c.new} {
+func (f *fact) change(t *target, all []audit.Change) {
+	changes := make([]change, 0, len(all))
+	for _, c := range all {
+		changes = append(changes, change{name: c.Name, old: c.Old, new: c.New})
+		for _, v := range []*string{c.Old, c.New} {
 			if v == nil {
 				continue
 			}
-			if id, ok := record.AsGUID(*v); ok && concerning.MatchString(c.name) {
+			if id, ok := record.AsGUID(*v); ok && concerning.MatchString(c.Name) {
 				if f.named == nil {
 					f.named = map[string]bool{}
 				}
@@ -323,17 +192,10 @@ func (f *fact) change(t *target, raw []*record.Members, as changeFields, sh *rec
 	f.cut += cut
 }
 
-func knownAt(a []string, i int) string {
-	if i >= len(a) || schemas.Nothing(a[i]) {
-		return ""
-	}
-	return a[i]
-}
-
-func factID(s, field string) (string, error) {
-	id, ok := record.AsGUID(s)
+func factID(told record.NamedText) (string, error) {
+	id, ok := record.AsGUID(told.Value)
 	if !ok {
-		return "", &record.FieldError{Field: field,
+		return "", &record.FieldError{Field: told.Field,
 			Reason: "is missing or no id of the source's form, so that the record cannot be told from another"}
 	}
 	return id, nil

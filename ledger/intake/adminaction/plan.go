@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -33,8 +34,8 @@ func (k *kind) Stream() string { return k.recorded.Kind() }
 func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
-	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parseGraph},
-		{Form: forms[1], OwnTime: true, Parse: k.parseAzureMonitor},
+	return []plan.KindForm{{Form: forms[0], OwnTime: true, Parse: k.parse},
+		{Form: forms[1], OwnTime: true, Parse: k.parse},
 		{Form: forms[2], OwnTime: true, Parse: parseAuditList}}
 }
 
@@ -43,11 +44,11 @@ func (f *fact) Origin() (string, time.Time) { return f.source, f.occurred }
 
 // RefusalStream is derived: the record's id is random at its source.
 func (f *fact) RefusalStream(tx *vault.Tx, _ string) (schemas.Stream, bool, error) {
-	return tx.FactStream("refusal", namespaceAudit, f.id), false, nil
+	return tx.FactStream("refusal", audit.Namespace, f.id), false, nil
 }
 
 func (f *fact) stream(tx *vault.Tx) schemas.Stream {
-	return tx.FactStream(f.kind.Stream(), namespaceAudit, f.id)
+	return tx.FactStream(f.kind.Stream(), audit.Namespace, f.id)
 }
 
 // Look names the action's own stream, those of the devices that it may be about, and whatever of

@@ -1,11 +1,9 @@
 package alert
 
 import (
-	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +31,8 @@ func (k *kind) Stream() string { return k.recorded.Kind() }
 func (k *kind) Facts() bool    { return true }
 
 func (k *kind) Forms() []plan.KindForm {
-	return []plan.KindForm{{Form: form, OwnTime: true, Parse: k.parse}}
+	return []plan.KindForm{{Form: logForm, OwnTime: true, Parse: k.parseLog},
+		{Form: eventForm, OwnTime: true, Parse: k.parseEvent}}
 }
 
 // Fold returns nothing: a record that is told says all that there is.
@@ -53,96 +52,6 @@ type fact struct {
 
 // maxText is the longest that a text is kept, in bytes.
 const maxText = 8 << 10
-
-func (k *kind) parse(in plan.Parsing) (plan.Record, error) {
-	m, p := in.Members, in.Properties
-	in.Seen.Use("", m, fields)
-	in.Seen.Use("properties.", p, properties)
-	f := &fact{kind: k, source: form.Origin, refused: in.Never, values: map[*schemas.Attribute]json.RawMessage{}}
-	var err error
-	if f.at, err = record.FirstTime(record.NamedText{Field: "time", Value: m.Text("time")}); err != nil {
-		return nil, err
-	}
-	if f.at.IsZero() {
-		return nil, &record.FieldError{Field: "time", Reason: "is of a year that means unknown"}
-	}
-	for _, t := range table {
-		if err := f.tell(in, t.Attr, p.Get(t.Field)); err != nil {
-			return nil, record.Within("properties."+t.Field, err)
-		}
-	}
-	result := m.Get("resultType")
-	if record.IsEmpty(result) {
-		result = m.Get("result")
-	}
-	if err := f.tell(in, attrResult, result); err != nil {
-		return nil, err
-	}
-	if f.values[k.catalogue.MustAttribute(attrCategory)] == nil {
-		if err := f.tell(in, attrCategory, m.Get("operationName")); err != nil {
-			return nil, err
-		}
-	}
-	// "Windows 10.0.26100.2894": the version is behind the last blank.
-	if text := p.Known("DeviceOperatingSystem"); text != "" {
-		name, version := text, ""
-		if i := strings.LastIndexByte(text, ' '); i > 0 && strings.Contains(text[i:], ".") {
-			name, version = text[:i], text[i+1:]
-		}
-		if err := errors.Join(f.tell(in, attrSystem, schemas.JSON(name)),
-			f.tell(in, attrVersion, schemas.JSON(version))); err != nil {
-			return nil, record.Within("properties.DeviceOperatingSystem", err)
-		}
-	}
-	// "DefaultDeviceCompliancePolicy.RequireRemainContact||…": which setting it is.
-	first, _, _ := strings.Cut(p.Known("Description"), "||")
-	if policy, setting, ok := strings.Cut(strings.TrimSpace(first), "."); ok && !strings.ContainsAny(first, " \t") {
-		if err := errors.Join(f.tell(in, attrPolicy, schemas.JSON(policy)),
-			f.tell(in, attrSetting, schemas.JSON(setting))); err != nil {
-			return nil, record.Within("properties.Description", err)
-		}
-	}
-	return f, f.identify(in, p)
-}
-
-// identify says of which device and user the record is, and what tells it apart.
-func (f *fact) identify(in plan.Parsing, p *record.Members) error {
-	intune, _ := record.AsGUID(p.Known("IntuneDeviceId"))
-	directory, _ := record.AsGUID(p.Known("AADDeviceId"))
-	f.device = vault.DeviceHint{IntuneID: intune, DirectoryID: directory, At: f.at}
-	id, _ := record.AsGUID(p.Known("IntuneUserId"))
-	upn := p.Known("UserName")
-	if suffix := p.Known("UPNSuffix"); upn != "" && suffix != "" && !strings.Contains(upn, "@") {
-		upn += "@" + suffix
-	}
-	if !strings.Contains(upn, "@") || schemas.Junk(p.Known("UserName")) {
-		upn = ""
-	}
-	// Nothing says that the service's own id is the directory's: it finds whom a record linked it
-	// to, or whom the directory knows by the same id, and makes nobody known.
-	f.user = vault.PersonHint{UPN: upn, IntuneID: id, At: f.at}
-	for attr, text := range map[string]string{attrUserID: id, attrUserUPN: upn} {
-		if text != "" {
-			if err := f.tell(in, attr, schemas.JSON(text)); err != nil {
-				return err
-			}
-		}
-	}
-	message, _ := record.AsGUID(p.Known("MessageId"))
-	category, _ := record.AsText(f.values[f.kind.catalogue.MustAttribute(attrCategory)])
-	// Log Analytics keeps milliseconds.
-	b := binary.BigEndian.AppendUint64(nil, uint64(f.at.UnixMilli()))
-	for _, s := range []string{category, message, intune, directory, id, strings.ToLower(upn), p.Known("AlertType"),
-		p.Known("Description"), p.Known("FailureReason")} {
-		b = schemas.LP(b, s)
-	}
-	f.canonical = b
-	if category == "" || message == "" && intune == "" && directory == "" && id == "" && upn == "" {
-		return &record.FieldError{Field: "properties.IntuneDeviceId", Reason: "is missing, and no id of a message, " +
-			"device or user stands beside it, so that the record cannot be told from another"}
-	}
-	return nil
-}
 
 // tell takes in what a field says of an attribute. What an earlier field told stays.
 func (f *fact) tell(in plan.Parsing, attr string, raw json.RawMessage) error {

@@ -83,8 +83,15 @@ var detectedApp = slices.Concat(identity, []entity.Mapping{
 	{Field: "deviceCount", Attr: "app.device-count", Unit: 1},
 })
 
-// assignments tell to whom an app goes, and how.
-var assignments = resource.List{Attr: "app.assignment", Field: "assignments", Key: []string{"id"},
+// assignments are all of an app's.
+func assignments() resource.List {
+	all := assignment
+	all.Field = "assignments"
+	return all
+}
+
+// assignment tells to whom an app goes, and how.
+var assignment = resource.List{Attr: "app.assignment", Key: []string{"id"},
 	Members: []resource.Member{
 		{Name: "target", Field: "target.@odata.type", As: resource.Type},
 		{Name: "group", Field: "target.groupId", As: resource.ID},

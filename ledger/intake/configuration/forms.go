@@ -17,7 +17,7 @@ var sources = []resource.Source{
 			SDK: [][]string{{"displayName", "version", "createdDateTime", "lastModifiedDateTime"}},
 		},
 		Thing: policy, Table: slices.Concat(named, versioned), Left: overviews,
-		Lists: []resource.List{settings(dated, states), assignments, scopeTags},
+		Lists: []resource.List{settings(dated, states), assignments(), scopeTags},
 	},
 	{
 		Form: source.Form{
@@ -25,7 +25,7 @@ var sources = []resource.Source{
 			Collection: "deviceManagement/deviceCompliancePolicies", Subtypes: true, ODataTypes: compliancePolicies,
 		},
 		Thing: policy, Table: slices.Concat(named, versioned), Left: overviews,
-		Lists: []resource.List{settings(dated, states), assignments, scopeTags, scheduledActions},
+		Lists: []resource.List{settings(dated, states), assignments(), scopeTags, scheduledActions},
 	},
 	{
 		Form: source.Form{
@@ -37,7 +37,7 @@ var sources = []resource.Source{
 		Thing: policy, Table: slices.Concat(common, catalog), Left: []string{"creationSource", "priorityMetaData"},
 		Says:    []resource.Constant{{Attr: "configuration.kind", Value: "deviceManagementConfigurationPolicy"}},
 		Objects: []resource.Object{{Field: "templateReference", Table: template}},
-		Lists:   []resource.List{settings([]string{"settings"}, nil), assignments, scopeTags},
+		Lists:   []resource.List{settings([]string{"settings"}, nil), assignments(), scopeTags},
 	},
 	{
 		Form: source.Form{
@@ -49,11 +49,30 @@ var sources = []resource.Source{
 		},
 		Thing: policy, Table: named,
 		Says:  []resource.Constant{{Attr: "configuration.kind", Value: "groupPolicyConfiguration"}},
-		Lists: []resource.List{settings([]string{"definitionValues"}, nil), assignments, scopeTags},
+		Lists: []resource.List{settings([]string{"definitionValues"}, nil), assignments(), scopeTags},
 	},
 	scripts("deviceManagementScript", "enforceSignatureCheck", "runAs32Bit"),
 	scripts("deviceHealthScript", "isGlobalScript", "runAs32Bit"),
 	scripts("deviceShellScript", "executionFrequency", "retryCount"),
+	part("deviceConfigurations/assignments", "deviceConfigurationAssignment", assignment),
+	part("deviceCompliancePolicies/assignments", "deviceCompliancePolicyAssignment", assignment),
+	part("configurationPolicies/assignments", "deviceManagementConfigurationPolicyAssignment", assignment),
+	part("groupPolicyConfigurations/assignments", "groupPolicyConfigurationAssignment", assignment),
+	part("deviceManagementScripts/assignments", "deviceManagementScriptAssignment", assignment,
+		"deviceShellScripts/assignments"),
+	part("deviceHealthScripts/assignments", "deviceHealthScriptAssignment", assignment),
+	part("configurationPolicies/settings", "deviceManagementConfigurationSetting", setting("settings")),
+	part("groupPolicyConfigurations/definitionValues", "groupPolicyDefinitionValue", setting("definitionValues")),
+}
+
+// part is how Graph writes entries of a policy's list on pages of their own: of which policy, the
+// page's context alone tells.
+func part(collection, typ string, list resource.List, more ...string) resource.Source {
+	return resource.Source{
+		Form: source.Form{Name: collection, Origin: source.Graph, Collection: collection, Collections: more,
+			ODataTypes: []string{typ}},
+		Thing: policy, Parent: "configuration.id", Lists: []resource.List{list},
+	}
 }
 
 const policy = "policy" // what each of them is: their ids are told apart by themselves
@@ -73,7 +92,7 @@ func scripts(typ string, own ...string) resource.Source {
 			{Field: "remediationScriptContent", Attr: "configuration.withheld"}},
 		Left: []string{"runSummary", "highestAvailableVersion"},
 		Lists: []resource.List{settings(dated, []string{"deviceRunStates", "userRunStates", "groupAssignments"}),
-			assignments, scopeTags},
+			assignments(), scopeTags},
 	}
 }
 
@@ -127,8 +146,14 @@ func settings(whole, except []string) resource.List {
 		Rest: &resource.Rest{Whole: whole, Except: except}}
 }
 
-// assignments tell to whom a policy goes. The order of members is frozen, here and below.
-var assignments = resource.List{Attr: "configuration.assignment", Field: "assignments", Key: []string{"id"},
+// setting is one setting of a policy, in the list that the member holds.
+func setting(member string) resource.List {
+	return resource.List{Attr: "configuration.setting", Key: []string{"name"}, Members: resource.SettingMembers,
+		Rest: &resource.Rest{Entry: member}}
+}
+
+// assignment tells to whom a policy goes. The order of members is frozen, here and below.
+var assignment = resource.List{Attr: "configuration.assignment", Key: []string{"id"},
 	Members: []resource.Member{
 		{Name: "target", Field: "target.@odata.type", As: resource.Type},
 		{Name: "group", Field: "target.groupId", As: resource.ID},
@@ -141,5 +166,12 @@ var assignments = resource.List{Attr: "configuration.assignment", Field: "assign
 		{Name: "interval", Field: "runSchedule.interval", As: resource.Number},
 		{Name: "id", Field: "id", As: resource.ID},
 	}}
+
+// assignments are all of a policy's.
+func assignments() resource.List {
+	all := assignment
+	all.Field = "assignments"
+	return all
+}
 
 var scopeTags = resource.List{Attr: "configuration.scope-tag", Field: "roleScopeTagIds"}

@@ -24,8 +24,10 @@ var forms = []source.Form{
 	{
 		Name: kindManagedDevice, Origin: source.Graph,
 		ODataTypes: []string{"managedDevice", "windowsManagedDevice"}, Collection: "managedDevices",
+		// The last is what Microsoft's export of a person's data leaves of one.
 		Members: [][]string{
 			{"id", "enrolledDateTime", "managementAgent"}, {"id", "managedDeviceOwnerType", "lastSyncDateTime"},
+			{"id", "managedDeviceOwnerType", "azureADDeviceId", "managedDeviceName"},
 		},
 		SDK: [][]string{{"lastSyncDateTime"}, {"enrolledDateTime"}},
 		Fields: entity.FieldNames(slices.Concat(graphDevice, graphHardware, graphHealth, graphClientHealth,
@@ -39,16 +41,18 @@ var forms = []source.Form{
 		Columns:  []string{"TimeGenerated", "DeviceId", "LastContact", "CompliantState"},
 		Unshared: []string{"DeviceId", "Stats", "BatchId"},
 	},
-	{Name: kindReport, Origin: source.Graph, Tables: []source.Table{{
-		Sets: [][]string{
-			{reportDeviceID, "LastContact"}, {reportDeviceID, "CreatedDate"}, {reportDeviceID, "SerialNumber"},
-			{reportDeviceID, "OwnerType"}, {reportDeviceID, "Ownership"}, {"ReferenceId", "SerialNumber"},
-		},
-		// Of reports on what became of a policy, an update or an app on a device.
-		Unlike: []string{"ApplicationKey", "ApplicationName", "ApplicationId", "PolicyId", "PolicyName", "AlertId",
-			"MalwareId", "SettingName", "IntuneDeviceId"},
-		Columns: reportColumns,
-	}}},
+	// Microsoft's export of a person's data has the service's own rows, as objects of such names.
+	{Name: kindReport, Origin: source.Graph, Members: [][]string{{reportDeviceID, microsoftID}},
+		Tables: []source.Table{{
+			Sets: [][]string{
+				{reportDeviceID, "LastContact"}, {reportDeviceID, "CreatedDate"}, {reportDeviceID, "SerialNumber"},
+				{reportDeviceID, "OwnerType"}, {reportDeviceID, "Ownership"}, {"ReferenceId", "SerialNumber"},
+			},
+			// Of reports on what became of a policy, an update or an app on a device.
+			Unlike: []string{"ApplicationKey", "ApplicationName", "ApplicationId", "PolicyId", "PolicyName", "AlertId",
+				"MalwareId", "SettingName", "IntuneDeviceId"},
+			Columns: reportColumns,
+		}}},
 	{Name: kindAppReport, Origin: source.Graph, Tables: []source.Table{{
 		Sets: [][]string{{reportDeviceID, appKey, appName}}, Columns: appColumns, Together: reportDeviceID,
 	}}},
@@ -132,6 +136,9 @@ var appColumns = slices.Concat([]source.Column{
 	{Member: appPublisher, Headers: []string{"Application publisher"}, Dutch: []string{"Uitgever van toepassing"}},
 	{Member: appSize, Headers: []string{"Application size"}, Dutch: []string{"Grootte van toepassing"}},
 }, membersOf(appReportFields))
+
+// microsoftID is what tells a device apart to the directory of Microsoft accounts.
+const microsoftID = "MSADeviceId"
 
 // membersOf returns columns whose headers are the members' own names.
 func membersOf(members []string) (out []source.Column) {

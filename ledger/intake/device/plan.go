@@ -31,12 +31,6 @@ const (
 	attrContact     = "device.last-contact"
 )
 
-// rulePersonalApps keeps apps of devices out that are not known to be the company's.
-const (
-	rulePersonalApps = "apps-on-personal-device"
-	categoryApps     = "apps"
-)
-
 // kind is the kind of managed devices.
 type kind struct {
 	catalogue *schemas.Catalogue
@@ -146,7 +140,7 @@ func (s *snapshot) mayRefuse() (rules []string) {
 	}
 	for _, l := range s.Lists {
 		if l.Attr == s.kind.app {
-			rules = append(rules, rulePersonalApps)
+			rules = append(rules, plan.RulePersonalApps)
 		}
 	}
 	return rules
@@ -330,9 +324,9 @@ func (s *snapshot) lists(
 	for _, l := range s.Lists {
 		if l.Attr == s.kind.app {
 			if ownership != ownershipCompany {
-				p.Tally.RefuseItems(rulePersonalApps, len(l.Items))
+				p.Tally.RefuseItems(plan.RulePersonalApps, len(l.Items))
 				refused = append(refused[:len(refused):len(refused)],
-					plan.Refusal{Rule: rulePersonalApps, Category: categoryApps, Count: len(l.Items)})
+					plan.Refusal{Rule: plan.RulePersonalApps, Category: plan.CategoryApps, Count: len(l.Items)})
 				continue
 			}
 			p.Tally.Kept += len(l.Items)

@@ -61,6 +61,9 @@ type KindForm struct {
 	source.Form
 	// OwnTime says that its records tell their time: how their file is dated says nothing of them.
 	OwnTime bool
+	// Behind says that what becomes of its records rests on what others tell: they are planned
+	// behind those of their batch.
+	Behind bool
 	// Parse puts a record into the kind's terms. A *record.FieldError fails that record alone.
 	Parse func(Parsing) (Record, error)
 }
@@ -369,7 +372,7 @@ func NewKinds(c *schemas.Catalogue, all []Kind) *Kinds {
 			k.addReadings(r)
 		}
 		for _, f := range kind.Forms() {
-			k.byForm[f.Name] = Parsed{f, k.Wave(kind.Stream())}
+			k.byForm[f.Name] = Parsed{f, k.planned(kind, f.Behind)}
 			k.forms = append(k.forms, f.Form)
 		}
 	}
@@ -382,6 +385,14 @@ func (k *Kinds) Forms() []source.Form { return k.forms }
 
 // Form returns the form of that name.
 func (k *Kinds) Form(name string) Parsed { return k.byForm[name] }
+
+// planned returns when records of the kind are planned.
+func (k *Kinds) planned(kind Kind, behind bool) Wave {
+	if behind {
+		return WaveFacts
+	}
+	return k.Wave(kind.Stream())
+}
 
 // Wave returns when events of that kind of stream are appended.
 func (k *Kinds) Wave(stream string) Wave {

@@ -268,6 +268,7 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	rests, sure := p.Tx.Known().Rests(p.rests)
 	out.Rests, out.Unsettled, out.Vague = rests, p.unsettled, !sure
 	var field *record.FieldError
+	var kept keptOut
 	switch {
 	case err == nil:
 		out.Tally = *p.Tally
@@ -276,6 +277,8 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):
 		return p.refuse(r, parsed, RuleExpired, categoryRecord)
+	case errors.As(err, &kept):
+		return p.refuse(r, parsed, kept.Rule, kept.Category)
 	case errors.As(err, &field):
 		return Result{Becomes: Failed, Field: field.Field, Reason: field.Reason, Tally: parsed}, nil
 	case errors.Is(err, schemas.ErrTooLarge):

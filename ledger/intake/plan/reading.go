@@ -24,6 +24,8 @@ type Reading struct {
 	// Parse puts what is told into the kind's terms: any number of records, which may be none. A
 	// *record.FieldError fails what was read alone.
 	Parse func(Parsing) ([]Record, error)
+	// Behind is that of the kind's own form.
+	Behind bool
 	// Wave is set by NewKinds.
 	Wave Wave
 }
@@ -42,7 +44,7 @@ func (k *Kinds) Readings(form string) []Reading { return k.readings[form] }
 
 func (k *Kinds) addReadings(r Reader) {
 	for _, of := range r.Readings() {
-		of.Wave = k.Wave(r.Stream())
+		of.Wave = k.planned(r, of.Behind)
 		for _, form := range of.Of {
 			k.readings[form] = append(k.readings[form], of)
 		}

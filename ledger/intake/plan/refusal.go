@@ -11,6 +11,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
+	"github.com/ledgerline/ledgerline/ledger/vault/taken"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -24,8 +25,36 @@ const (
 	RuleNever    = "never-collected"
 	RulePolicy   = "policy"
 
+	// RulePersonalApps keeps apps of devices out that are not known to be the company's.
+	RulePersonalApps = "apps-on-personal-device"
+	CategoryApps     = "apps"
+
 	categoryRecord = "record"
 )
+
+// Company is the ownership of a device that is the company's.
+const Company = "company"
+
+// keptOut is the error of planning a record of which a rule keeps the whole out.
+type keptOut struct{ Bar }
+
+func (k keptOut) Error() string { return "the rule " + k.Rule + " keeps the record out" }
+
+// KeepApps returns nil where what a record tells of a device's apps may be kept; else the record
+// is refused where its Plan returns the error. What becomes of it rests on whose the device is.
+func (p *Planner) KeepApps(h vault.DeviceHint) error {
+	d, found, err := p.Tx.FindDevice(h)
+	if err != nil {
+		return err
+	}
+	if found {
+		p.rests = append(p.rests, taken.TagOf(d.Stream))
+	}
+	if d.Ownership != Company {
+		return keptOut{Bar{RulePersonalApps, CategoryApps}}
+	}
+	return nil
+}
 
 // RefuseNever returns the refusals of what is never collected, by how much of each category a
 // record held.

@@ -36,7 +36,8 @@ var sources = []resource.Source{{
 		Collections: []string{"users/managedAppRegistrations"}, Subtypes: true,
 		ODataTypes: []string{"managedAppRegistration", "androidManagedAppRegistration", "iosManagedAppRegistration",
 			"windowsManagedAppRegistration"},
-		Members: [][]string{{"id", "deviceTag", "managementSdkVersion"}},
+		// The last is what Microsoft's export of a person's data leaves of one.
+		Members: [][]string{{"id", "deviceTag", "managementSdkVersion"}, {"id", "deviceTag", "userId", "deviceName"}},
 		SDK:     [][]string{{"deviceTag", "managementSdkVersion"}},
 	},
 	Thing: "managedAppRegistration", Table: table,

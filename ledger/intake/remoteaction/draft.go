@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/vault"
 	"github.com/ledgerline/ledgerline/schemas"
@@ -72,7 +73,7 @@ func (d drafter) restate(s *state, changes []change, o on, at time.Time) (out []
 			by[h.rank] = append(by[h.rank], change{attr: a, plain: h.plain})
 		}
 	}
-	for _, form := range []string{formAuditEvent, formAudit, formResult} {
+	for _, form := range []string{audit.FormEvent, formAudit, formResult} {
 		if all := by[rank(form)]; len(all) > 0 {
 			d.form, d.actor = form, uuid.Nil
 			out = append(out, d.draft(d.k.restated, at, all))

@@ -1,14 +1,15 @@
 package remoteaction
 
-import "github.com/ledgerline/ledgerline/ledger/intake/source"
+import (
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
+	"github.com/ledgerline/ledgerline/ledger/intake/source"
+)
 
 // The forms that tell of a remote action, as they are counted and named.
 const (
-	formAuditEvent = "auditEvents"         // Graph; another kind's
-	formAuditLog   = "AuditLogs"           // Azure Monitor; likewise the same
-	formAudit      = "remoteActionAudits"  // Graph
-	formResult     = "deviceActionResults" // Graph, in a device
-	formDevice     = "managedDevices"      // whose results those are
+	formAudit  = "remoteActionAudits"  // Graph
+	formResult = "deviceActionResults" // Graph, in a device
+	formDevice = "managedDevices"      // whose results those are
 )
 
 // forms are how sources write a remote action in a record of its own.
@@ -25,7 +26,7 @@ var forms = []source.Form{
 // own record of who asked what, its list of remote actions, then what the device's record says.
 func rank(form string) int {
 	switch form {
-	case formAuditEvent, formAuditLog:
+	case audit.FormEvent, audit.FormLog:
 		return 3
 	case formAudit:
 		return 2

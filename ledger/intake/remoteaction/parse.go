@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/ledgerline/ledgerline/ledger/entity"
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/intake/source"
@@ -63,102 +64,50 @@ func asks(verb string) bool {
 	return false
 }
 
-// graphOperation is what a Graph auditEvent calls what was done.
-func graphOperation(m *record.Members) string {
-	for _, name := range []string{"activityType", "displayName", "activity"} {
-		if s := m.Known(name); s != "" {
-			return s
-		}
-	}
-	return ""
-}
-
 // isRemoteTask reports whether an audit event is of something that was asked of devices.
 func isRemoteTask(m record.Record) bool {
-	if p := m.Properties; p != nil {
-		return asks(p.Known("ActivityType")) && operationOn(m.Known("operationName")) != ""
-	}
-	return asks(m.Known("activityOperationType")) && operationOn(graphOperation(m.Members)) != ""
+	verb, operation := audit.Task(m)
+	return asks(verb) && operationOn(operation) != ""
 }
-
-// namespaceAudit names the system and kind of record of an audit event: of either form, the same.
-const namespaceAudit = "intune/auditEvent"
 
 // of returns a telling without what is told of its device.
 func (k *kind) of(source, form string) *telling {
 	return &telling{kind: k, source: source, form: form, values: map[*schemas.Attribute]json.RawMessage{}}
 }
 
-// auditEvent reads a Graph auditEvent of a remote task: an action for each device that it names.
-func (k *kind) auditEvent(in plan.Parsing) ([]plan.Record, error) {
-	m := in.Record
-	sh := record.Shapes{Seen: &record.Seen{}}
-	a := sh.Object(m.Get("actor"), "actor")
-	resources := sh.Objects(m.Get("resources"), "resources")
-	if sh.Err != nil {
+// task reads an audit record of a remote task: an action for each device that it names.
+func (k *kind) task(in plan.Parsing) (out []plan.Record, err error) {
+	sh := record.Shapes{Seen: &record.Seen{}} // its own form tells what is not known
+	e := audit.Read(in.Record, &sh)
+	if e == nil {
 		return nil, sh.Err
 	}
-	var on []target
-	for _, r := range resources {
-		typ := r.Known("auditResourceType")
-		if typ == "" {
-			typ = r.Known("type")
-		}
-		if typ = typ[strings.LastIndexAny(typ, " ./#")+1:]; typ == "" || strings.EqualFold(typ, onDevice) {
-			on = append(on, target{r.Known("resourceId"), r.Known("displayName")})
-		}
+	id, ok := record.AsGUID(e.ID.Value)
+	if !ok {
+		return nil, nil // its own form says what is wrong with it
 	}
-	t := k.of(source.Graph, formAuditEvent)
-	at := record.NamedText{Field: "activityDateTime", Value: m.Text("activityDateTime")}
-	kind := a.Known("auditActorType")
-	if kind == "" {
-		kind = a.Known("type")
+	t := k.of(e.Origin, e.Form)
+	if t.requested, err = record.FirstTime(e.At...); err != nil || t.requested.IsZero() {
+		return nil, err
 	}
-	t.by(kind, a.Known("userId"), a.Known("userPrincipalName"), a.Known("servicePrincipalName"))
-	return t.audited(in, m.Text("id"), graphOperation(m.Members), m.Get("activityResult"), on, at)
-}
-
-// auditLog reads the same in Azure Monitor's form.
-func (k *kind) auditLog(in plan.Parsing) ([]plan.Record, error) {
-	m, p := in.Record, in.Properties
-	sh := record.Shapes{Seen: &record.Seen{}}
-	a := sh.Object(p.Get("Actor"), "properties.Actor")
-	ids := sh.Words(p.Get("TargetObjectIds"), "properties.TargetObjectIds")
-	targets := sh.Objects(p.Get("Targets"), "properties.Targets")
-	names := sh.Texts(p.Get("TargetDisplayNames"), "properties.TargetDisplayNames", max(len(ids), len(targets)) < 2)
-	if sh.Err != nil {
-		return nil, sh.Err
-	}
-	on := make([]target, max(len(ids), len(names), len(targets)))
-	for i := range on {
-		if i < len(ids) && !schemas.Nothing(ids[i]) {
-			on[i].id = ids[i]
-		}
-		if i < len(names) && !schemas.Nothing(names[i]) {
-			on[i].name = names[i]
-		} else if i < len(targets) {
-			on[i].name = targets[i].Known("Name")
+	t.by(e.Actor)
+	for _, name := range []string{"servicePrincipalName", "Name"} {
+		if text := e.Actor.Known(name); text != "" {
+			t.tell(k.actorName, schemas.JSON(text))
 		}
 	}
-	t := k.of(source.AzureMonitor, formAuditLog)
-	upn := a.Known("UPN")
-	if identity := m.Known("identity"); upn == "" && strings.Contains(identity, "@") {
-		upn = identity
+	if err := t.does("operation", operationOn(e.Name())); err != nil {
+		return nil, err
 	}
-	t.by(a.Known("ActorType"), a.Known("ObjectId"), upn, "")
-	if name := a.Known("Name"); name != "" {
-		t.tell(k.actorName, schemas.JSON(name))
+	t.state, t.observed = stateRequested, t.requested
+	if k.refused(e.Result) {
+		t.state, t.completed = stateFailed, t.requested
+		if e.Why.Value != "" {
+			t.told(in, k.failure, e.Why.Field, e.Why.Value)
+		}
 	}
-	result := p.Get("ActivityResultStatus")
-	if text := m.Known("resultType"); record.Known(result) != "1" && text != "" && text != "None" {
-		result = m.Get("resultType")
-	}
-	if why := m.Known("resultDescription"); why != "" && why != "None" {
-		t.told(in, k.failure, "resultDescription", why)
-	}
-	return t.audited(in, p.Text("AuditEventId"), m.Known("operationName"), result, on,
-		record.NamedText{Field: "time", Value: m.Text("time")},
-		record.NamedText{Field: "properties.ActivityDate", Value: p.Text("ActivityDate")})
+	t.group = groupOf{streamOfAudit, audit.Namespace, id}
+	return t.each(id, e.Targets)
 }
 
 // refused reports whether an audit event's result says that the request was not taken, however it
@@ -172,40 +121,21 @@ func (k *kind) refused(result json.RawMessage) bool {
 	return slices.Contains([]string{"failure", "timeout", "client-error"}, text)
 }
 
-// target is what an audit event names as a device.
-type target struct{ id, name string }
-
-// audited returns what an audit event tells, of each device.
-func (t *telling) audited(
-	in plan.Parsing, id, operation string, result json.RawMessage, on []target, at ...record.NamedText,
-) (out []plan.Record, err error) {
+// each returns what an audit event of that id tells of each device among its targets, once.
+func (t *telling) each(id string, targets []audit.Target) (out []plan.Record, err error) {
 	k := t.kind
-	guid, ok := record.AsGUID(id)
-	if !ok {
-		return nil, nil // its own form says what is wrong with it
-	}
-	if t.requested, err = record.FirstTime(at...); err != nil || t.requested.IsZero() {
-		return nil, err
-	}
-	if err := t.does("operation", operationOn(operation)); err != nil {
-		return nil, err
-	}
-	t.state, t.observed = stateRequested, t.requested
-	if k.refused(result) {
-		t.state, t.completed = stateFailed, t.requested
-	} else {
-		delete(t.values, k.failure) // it was accepted
-	}
-	t.group = groupOf{streamOfAudit, namespaceAudit, guid}
-	if len(on) > plan.MaxParts {
+	if len(targets) > plan.MaxParts {
 		return nil, &record.FieldError{Field: "resources",
 			Reason: fmt.Sprintf("has more than %d entries", plan.MaxParts)}
 	}
 	seen := map[string]bool{}
-	for _, d := range on {
+	for _, d := range targets {
+		if d.Kind != "" && !strings.EqualFold(d.Kind, onDevice) {
+			continue
+		}
 		one := *t
-		one.device, _ = record.AsGUID(d.id)
-		one.called(d.name, "")
+		one.device, _ = record.AsGUID(d.ID)
+		one.called(d.Name, "")
 		if one.device == "" && one.name == "" {
 			continue
 		}
@@ -217,13 +147,13 @@ func (t *telling) audited(
 			continue
 		}
 		seen[of] = true
-		one.own = []string{string(schemas.LP(schemas.LP(schemas.LP(nil, namespaceAudit), guid), of))}
+		one.own = []string{string(schemas.LP(schemas.LP(schemas.LP(nil, audit.Namespace), id), of))}
 		one.values = make(map[*schemas.Attribute]json.RawMessage, len(t.values)+1)
 		for a, v := range t.values {
 			one.values[a] = v
 		}
-		if d.name != "" {
-			one.tell(k.deviceName, schemas.JSON(d.name))
+		if d.Name != "" {
+			one.tell(k.deviceName, schemas.JSON(d.Name))
 		}
 		out = append(out, &one)
 	}
@@ -231,26 +161,15 @@ func (t *telling) audited(
 }
 
 // by says who acted. An application is no person.
-func (t *telling) by(kind, objectID, upn, servicePrincipal string) {
-	id, _ := record.AsGUID(objectID)
-	application := false
-	switch strings.ToLower(kind) {
-	case "application", "5", "system", "3":
-		application = true
+func (t *telling) by(a audit.Actor) {
+	if t.person = a.Person; t.person {
+		t.actor = vault.PersonHint{ObjectID: a.ID, UPN: a.UPN}
 	}
-	t.person = !application && (upn != "" || id != "" && servicePrincipal == "")
-	t.actor = vault.PersonHint{ObjectID: id, UPN: upn}
-	if !t.person {
-		t.actor = vault.PersonHint{}
+	if a.ID != "" {
+		t.tell(t.kind.actorID, schemas.JSON(a.ID))
 	}
-	if id != "" {
-		t.tell(t.kind.actorID, schemas.JSON(id))
-	}
-	if upn != "" {
-		t.tell(t.kind.actorUPN, schemas.JSON(upn))
-	}
-	if servicePrincipal != "" {
-		t.tell(t.kind.actorName, schemas.JSON(servicePrincipal))
+	if a.UPN != "" {
+		t.tell(t.kind.actorUPN, schemas.JSON(a.UPN))
 	}
 }
 
@@ -385,7 +304,7 @@ func (k *kind) audit(in plan.Parsing) (plan.Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	t.by("", "", m.Known("initiatedByUserPrincipalName"), "")
+	t.by(audit.NewActor("", "", m.Known("initiatedByUserPrincipalName"), ""))
 	t.tell(k.actorName, m.Get("userName"))
 	t.tell(k.deviceName, m.Get("deviceDisplayName"))
 	t.tell(k.userUPN, m.Get("deviceOwnerUserPrincipalName"))

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"github.com/ledgerline/ledgerline/ledger/intake/audit"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -61,8 +62,7 @@ func (k *kind) Forms() []plan.KindForm { return []plan.KindForm{{Form: forms[0],
 // Readings are the records of other kinds that tell of a remote action.
 func (k *kind) Readings() []plan.Reading {
 	return []plan.Reading{
-		{Name: k.Stream(), Of: []string{formAuditEvent}, Tells: isRemoteTask, Parse: k.auditEvent},
-		{Name: k.Stream(), Of: []string{formAuditLog}, Tells: isRemoteTask, Parse: k.auditLog},
+		{Name: k.Stream(), Of: []string{audit.FormEvent, audit.FormLog}, Tells: isRemoteTask, Parse: k.task},
 		{Name: formResult, Of: []string{formDevice}, Member: formResult, Parse: k.result},
 	}
 }

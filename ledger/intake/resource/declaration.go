@@ -84,9 +84,21 @@ type Source struct {
 	Withheld []Secret
 	// Left are fields that are known and of which nothing is kept, by decision.
 	Left []string
+	// Inside, unless it is nil, says in which records of other forms its own stand too.
+	Inside *Inside
+	// AppsOn, unless it is empty, is the attribute that holds the id in Intune of the device whose
+	// apps a record tells of: of one that is not known to be the company's it is kept out.
+	AppsOn string
 	// Adapt, unless it is nil, brings a record into the form that the tables know. It reads by
 	// reader, and reports what is wrong there.
 	Adapt func(m *record.Members, reader *record.Shapes)
+}
+
+// Inside says that records of forms of another kind hold records of a source, in a member that is
+// a list of them. What such a one is a part of is then its parent.
+type Inside struct {
+	Of     []string // names of forms
+	Member string
 }
 
 // Object is an object in a record whose members are read as the record's own. What the record
@@ -110,7 +122,7 @@ type Constant struct {
 type List struct {
 	Attr string
 	// Field holds it. A record that is itself an entry of it, and tells nothing of the others, has
-	// an empty one.
+	// an empty one; which thing it is of its page tells.
 	Field   string
 	Members []Member
 	// Key are the names of the members that tell an entry apart, and without which it is left out
@@ -128,6 +140,9 @@ type List struct {
 
 // Rest says when a record tells its settings, and which members are none.
 type Rest struct {
+	// Entry, unless it is empty, is the member of the thing's that is a list of settings, of which
+	// the record itself is an entry: a page of those tells nothing of the others.
+	Entry string
 	// Whole are members that a record has which tells all of them. Of any other none is taken, and
 	// they are counted as unknown: what is left out of it may be set all the same.
 	Whole []string
@@ -196,6 +211,7 @@ type named struct {
 type form struct {
 	*Source
 	parent  *schemas.Attribute
+	appsOn  *schemas.Attribute
 	known   record.Names
 	objects []record.Names
 	lists   []list
@@ -208,7 +224,10 @@ type list struct {
 	known record.Names
 }
 
-var _ plan.Remembering = (*kind)(nil)
+var (
+	_ plan.Remembering = (*kind)(nil)
+	_ plan.Reader      = (*kind)(nil)
+)
 
 // New returns the kind, in the terms of the catalogue. It panics where the declaration names what
 // the catalogue has not, which a test of the kind shows.
@@ -251,6 +270,9 @@ func formOf(c *schemas.Catalogue, s *Source) form {
 	if s.Parent != "" {
 		f.parent = c.MustAttribute(s.Parent)
 	}
+	if s.AppsOn != "" {
+		f.appsOn = c.MustAttribute(s.AppsOn)
+	}
 	names := entity.FieldNames(s.Table, s.Left...)
 	for _, w := range s.Withheld {
 		names = append(names, w.Field)
@@ -290,7 +312,29 @@ func (k *kind) Forms() (out []plan.KindForm) {
 	for i := range k.forms {
 		f := &k.forms[i]
 		out = append(out, plan.KindForm{Form: f.Form, OwnTime: f.Category != "",
-			Parse: func(in plan.Parsing) (plan.Record, error) { return k.parse(f, in) }})
+			Behind: f.AppsOn != "",
+			Parse:  func(in plan.Parsing) (plan.Record, error) { return k.parse(f, in) }})
+	}
+	return out
+}
+
+// Readings implements plan.Reader: of the sources whose records stand in others too.
+func (k *kind) Readings() (out []plan.Reading) {
+	for i := range k.forms {
+		f := &k.forms[i]
+		if f.Inside == nil {
+			continue
+		}
+		out = append(out, plan.Reading{Name: f.Name, Of: f.Inside.Of, Member: f.Inside.Member,
+			Behind: f.AppsOn != "",
+			Parse: func(in plan.Parsing) ([]plan.Record, error) {
+				in.Parent = in.Around.Text("id")
+				r, err := k.parse(f, in)
+				if err != nil {
+					return nil, err
+				}
+				return []plan.Record{r}, nil
+			}})
 	}
 	return out
 }

@@ -27,13 +27,15 @@ func (r *reading) list(m *record.Members, l *list) error {
 		if !tellsRest(m, l.Rest) {
 			return nil
 		}
-		out.Complete = true
-		for _, o := range r.rest(m, r.form.restNames(m, l.Rest)) {
+		out.Complete = l.Rest.Entry == ""
+		for _, o := range r.rest(m, l.Rest) {
 			if err = r.entry(o, l, &out, ""); err != nil {
 				return err
 			}
 		}
-		r.Lists = append(r.Lists, out)
+		if out.Complete || len(out.Items) > 0 {
+			r.Lists = append(r.Lists, out)
+		}
 		return nil
 	}
 	switch path := r.prefix + l.Field; {

@@ -19,6 +19,7 @@ type snapshot struct {
 	kind    *kind
 	form    *form
 	id      string           // what tells the thing apart, as it is looked for
+	appsOn  string           // the device whose apps it tells of, if it does
 	who     vault.PersonHint // whose it is, if it is a person's, whatever may be kept of that
 	refused []plan.Refusal
 }
@@ -37,6 +38,9 @@ const odataType = "@odata.type"
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
 		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f, refused: in.Never}}
+	if in.Around != nil {
+		r.prefix = f.Inside.Member + "."
+	}
 	m, told, at, err := r.envelope()
 	if err == nil {
 		err = r.read(m)
@@ -49,6 +53,9 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	if f.appsOn != nil {
+		r.appsOn, _ = record.AsGUID(r.text(f.appsOn))
 	}
 	r.who = r.hint()
 	in.Tally.Undated = !r.Proven
@@ -85,7 +92,7 @@ func (r *reading) read(m *record.Members) error {
 	if f.parent != nil && r.in.Parent != "" {
 		value, found, err := record.Normalise(f.parent, schemas.JSON(r.in.Parent), 1)
 		if err != nil {
-			return &record.FieldError{Field: "@odata.context", Reason: err.Error()}
+			return &record.FieldError{Field: r.prefix + "@odata.context", Reason: err.Error()}
 		}
 		r.Tell(f.parent, value, found)
 	}

@@ -20,9 +20,13 @@ import (
 func (s *snapshot) Origin() (string, time.Time) { return s.Source, s.Observed }
 
 // RefusalStream is told apart by thing and age, which the vault keeps only as an HMAC: a copy of
-// the file is no other record.
+// the file is no other record. By what a device is, each of its records is refused: those of one
+// thing are told once.
 func (s *snapshot) RefusalStream(tx *vault.Tx, rule string) (schemas.Stream, bool, error) {
 	b := schemas.LP(schemas.LP([]byte("refused "+s.kind.Stream()+s.form.Thing), rule), s.id)
+	if rule == plan.RulePersonalApps {
+		return tx.MappedStream("refusal", b)
+	}
 	b = binary.BigEndian.AppendUint64(schemas.LP(b, s.Source), uint64(s.Age().Unix()))
 	return tx.MappedStream("refusal", b)
 }
@@ -42,6 +46,9 @@ func (s *snapshot) Look(l *plan.Looking) {
 			rules = append(rules, r.Key())
 		}
 		l.Mapped(s.mapped(), rules...)
+	}
+	if s.form.appsOn != nil {
+		l.Ask(s.onDevice())
 	}
 	for _, of := range s.kind.persons {
 		if hint := s.named(of, s.text); hint != (vault.PersonHint{}) {
@@ -88,10 +95,20 @@ func isAddress(s string) bool {
 	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>")
 }
 
+// onDevice is the device whose apps the record tells of.
+func (s *snapshot) onDevice() vault.DeviceHint {
+	return vault.DeviceHint{IntuneID: s.appsOn, At: s.Age()}
+}
+
 // Plan compares the snapshot with what is known of the thing.
 func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
+	}
+	if s.form.appsOn != nil {
+		if err := p.KeepApps(s.onDevice()); err != nil {
+			return nil, 0, err
+		}
 	}
 	told := *s
 	s = &told

@@ -83,8 +83,17 @@ func (r *reading) settings(m *record.Members) record.Names {
 }
 
 // rest makes entries of the settings of a record.
-func (r *reading) rest(m *record.Members, names record.Names) []*record.Members {
+func (r *reading) rest(m *record.Members, rest *Rest) []*record.Members {
 	s := &settings{reading: r}
+	if name := rest.Entry; name != "" {
+		if key, _ := keyIn(m); key == "" {
+			r.in.Tally.Unnamed++
+			return nil
+		}
+		s.list(setting{path: name, names: []string{name}, depth: 1}, []json.RawMessage{schemas.JSON(m)})
+		return s.out
+	}
+	names := r.form.restNames(m, rest)
 	for name, raw := range m.All {
 		if names[name] {
 			s.read(setting{path: name, names: []string{name}}, raw)

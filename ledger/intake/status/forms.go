@@ -11,7 +11,8 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// sources are how sources write a state. Its id is made of those of whom and what it is of.
+// sources are how sources write a state, on a page of its own or expanded in what it is of. Its id
+// is made of those of whom and what it is of.
 var sources = []resource.Source{
 	policyStatus("deviceConfigurations", "deviceStatuses", "deviceConfigurationDeviceStatus", onDevice),
 	policyStatus("deviceConfigurations", "userStatuses", "deviceConfigurationUserStatus", ofUser),
@@ -26,6 +27,7 @@ var sources = []resource.Source{
 		},
 		Thing: "mobileAppInstallStatus", Parent: "status.policy", Table: installed,
 		Says: []resource.Constant{{Attr: "status.kind", Value: "mobileAppInstallStatus"}}, Left: leftOfApp,
+		Inside: &resource.Inside{Of: []string{"mobileApps"}, Member: "deviceStatuses"}, AppsOn: "status.device",
 	},
 }
 
@@ -33,9 +35,11 @@ var sources = []resource.Source{
 func policyStatus(policies, in, typ string, table []entity.Mapping) resource.Source {
 	return resource.Source{
 		Form: source.Form{Name: policies + "/" + in, Origin: source.Graph, Collection: policies + "/" + in,
-			ODataTypes: []string{typ}},
+			ODataTypes: []string{typ},
+			SDK:        [][]string{{"status", "lastReportedDateTime"}}},
 		Thing: typ, Parent: "status.policy", Table: table, Adapt: splitID, Left: left,
-		Says: []resource.Constant{{Attr: "status.kind", Value: typ}},
+		Says:   []resource.Constant{{Attr: "status.kind", Value: typ}},
+		Inside: &resource.Inside{Of: []string{policies}, Member: in},
 	}
 }
 

@@ -114,6 +114,13 @@ func Until[T any](
 	return out, rows.Err()
 }
 
+// All returns all of an answer, for questions whose text bounds it.
+func All[T any](
+	ctx context.Context, a Asker, p param.Set, question string, read func(scan func(...any) error) (T, error),
+) ([]T, error) {
+	return Until(ctx, a, p, question, read, func(T) (keep, enough bool) { return true, false })
+}
+
 // Pages yields all answers of a question that is asked page by page: ask returns those behind
 // after (ok is false on the first page), at most size of them, in the order of their key. Neither
 // side holds more than a page, and no statement stays open while the caller works.

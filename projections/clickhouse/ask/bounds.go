@@ -57,3 +57,9 @@ func Period(p param.Set, in projections.Period) param.Set {
 	}
 	return p
 }
+
+// NotDisowned holds for events that no disowning event names: one of their own
+// tenant, or of the ledger itself.
+const NotDisowned = ` (tenant, event_id, ledger_seq) NOT IN (SELECT tenant, event, at_seq FROM disowned)
+	AND (toUUID('00000000-0000-0000-0000-000000000000'), event_id, ledger_seq)
+		NOT IN (SELECT tenant, event, at_seq FROM disowned)`

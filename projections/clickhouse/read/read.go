@@ -1,4 +1,7 @@
-package clickhouse
+// Package read answers questions about the views, by pages and keys, and changes nothing.
+//
+// It keeps nothing. An answer is final when its AsOf.Seq is not above what Through returned.
+package read
 
 import (
 	"context"
@@ -10,37 +13,31 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
 
-var _ projections.Reader = (*DB)(nil)
+// Views are where questions are put: what a database's readers share.
+type Views struct {
+	Asker ask.Asker
+	Poll  time.Duration // how often WaitThrough looks
 
-// collect runs a question and returns all of its answer, for questions whose text bounds it.
-func collect[T any](
-	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
-) ([]T, error) {
-	return collectUntil(ctx, db, p, question, read, func(T) (keep, enough bool) { return true, false })
+	First, Most int // how many values of entities' states one question reads: FirstValues, MostValues
 }
 
-// collectUntil is ask.Until of this database.
-func collectUntil[T any](
-	ctx context.Context, db *DB, p params, question string, read func(scan func(...any) error) (T, error),
-	take func(T) (keep, enough bool),
-) ([]T, error) {
-	return ask.Until(ctx, db.asker, p, question, read, take)
-}
+var _ projections.Reader = (*Views)(nil)
 
 // byTime pages through a view that is ordered by (occurred_at, ledger_seq), and hands each page to
 // then, where that is not nil, before anybody sees it. The question ends in pageByTime.
-func byTime[T any](ctx context.Context, db *DB, what string, p params, question string,
+func byTime[T any](ctx context.Context, db *Views, what string, p param.Set, question string,
 	read func(scan func(...any) error) (T, error), then func([]T) error,
 	fact func(T) projections.Fact) iter.Seq2[T, error] {
-	p = p.With(params{"limit": pageRows})
+	p = p.With(param.Set{"limit": pageRows})
 	return ask.Pages(pageRows, func(after projections.Fact, ok bool) ([]T, error) {
 		p["after_time"], p["after_seq"], p["again"] = p["from"], uint64(0), ok
 		if ok {
 			p["after_time"], p["after_seq"] = after.Occurred, after.Seq
 		}
-		out, err := collect(ask.Paged(ctx), db, p, question+pageByTime, read)
+		out, err := ask.All(ask.Paged(ctx), db.Asker, p, question+pageByTime, read)
 		if err == nil && then != nil {
 			err = then(out)
 		}
@@ -64,9 +61,9 @@ ORDER BY occurred_at, ledger_seq LIMIT {limit:UInt64}`
 const pageRows = 2000
 
 // Through implements projections.Reader.
-func (db *DB) Through(ctx context.Context) (seq uint64, ok bool, err error) {
+func (db *Views) Through(ctx context.Context) (seq uint64, ok bool, err error) {
 	// Several projectors may each have a position; what any of them applied is in the views.
-	applied, err := collect(ctx, db, nil, "SELECT max(applied) FROM projector_position FINAL",
+	applied, err := ask.All(ctx, db.Asker, nil, "SELECT max(applied) FROM projector_position FINAL",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })
 	if err != nil || len(applied) != 1 {
 		return 0, false, fmt.Errorf("through: %d answers: %w", len(applied), err)
@@ -75,8 +72,8 @@ func (db *DB) Through(ctx context.Context) (seq uint64, ok bool, err error) {
 }
 
 // WaitThrough implements projections.Reader.
-func (db *DB) WaitThrough(ctx context.Context, seq uint64) error {
-	tick := time.NewTicker(db.poll)
+func (db *Views) WaitThrough(ctx context.Context, seq uint64) error {
+	tick := time.NewTicker(db.Poll)
 	defer tick.Stop()
 	for {
 		through, ok, err := db.Through(ctx)
@@ -95,8 +92,8 @@ func (db *DB) WaitThrough(ctx context.Context, seq uint64) error {
 }
 
 // SeqOf implements projections.Reader.
-func (db *DB) SeqOf(ctx context.Context, tenant, event uuid.UUID) (uint64, bool, error) {
-	seqs, err := collect(ctx, db, params{"tenant": tenant, "event": event},
+func (db *Views) SeqOf(ctx context.Context, tenant, event uuid.UUID) (uint64, bool, error) {
+	seqs, err := ask.All(ctx, db.Asker, param.Set{"tenant": tenant, "event": event},
 		"SELECT ledger_seq FROM event_seq WHERE tenant = {tenant:UUID} AND event_id = {event:UUID} ORDER BY "+
 			"ledger_seq LIMIT 1",
 		func(scan func(...any) error) (n uint64, err error) { return n, scan(&n) })

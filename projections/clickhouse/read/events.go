@@ -1,4 +1,4 @@
-package clickhouse
+package read
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -51,15 +52,15 @@ type form[T any] struct {
 //
 // PREWHERE with FINAL is right here because it names key columns only: rows of one key pass or
 // fail it together. On any other column it would return rows that were replaced.
-func eventsAt[T any](ctx context.Context, db *DB, tenant uuid.UUID, at []locator, f form[T]) ([]T, error) {
+func eventsAt[T any](ctx context.Context, db *Views, tenant uuid.UUID, at []locator, f form[T]) ([]T, error) {
 	seqs, streams := make([]uint64, len(at)), make([]string, len(at))
 	for i, l := range at {
 		seqs[i], streams[i] = l.seq, l.stream
 	}
 	slices.Sort(streams)
 	found, bytes := 0, 0
-	out, err := collectUntil(ctx, db,
-		params{"tenant": tenant, "seqs": slices.Compact(seqs), "streams": slices.Compact(streams)},
+	out, err := ask.Until(ctx, db.Asker,
+		param.Set{"tenant": tenant, "seqs": slices.Compact(seqs), "streams": slices.Compact(streams)},
 		"SELECT "+f.columns+` FROM events FINAL
 		PREWHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)} AND ledger_seq IN {seqs:Array(UInt64)}
 		ORDER BY ledger_seq, stream`, f.read,
@@ -137,7 +138,7 @@ var rawForm = form[schemas.RecordedEvent]{
 
 // events yields the events at locators, which come ascending.
 func events[T any](
-	ctx context.Context, db *DB, tenant uuid.UUID, at iter.Seq2[locator, error], f form[T],
+	ctx context.Context, db *Views, tenant uuid.UUID, at iter.Seq2[locator, error], f form[T],
 ) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		fail := func(err error) bool {
@@ -181,10 +182,10 @@ func readLocator(scan func(...any) error) (l locator, err error) {
 
 // locate returns where the tenant's events at the sequences are, in their
 // order; the sequences are ascending.
-func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[locator, error] {
+func (db *Views) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[locator, error] {
 	return func(yield func(locator, error) bool) {
 		for part := range slices.Chunk(seqs, groupEvents) {
-			at, err := collect(ctx, db, params{"tenant": tenant, "seqs": part},
+			at, err := ask.All(ctx, db.Asker, param.Set{"tenant": tenant, "seqs": part},
 				"SELECT ledger_seq, stream FROM event_seq WHERE tenant = {tenant:UUID} "+
 					"AND ledger_seq IN {seqs:Array(UInt64)} ORDER BY ledger_seq", readLocator)
 			if err == nil && len(at) != len(part) {
@@ -206,12 +207,12 @@ func (db *DB) locate(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.
 
 // matching collects the places that a question finds for any of the keys, ascending and each once.
 // It holds some sixty bytes an event: what names one person or belongs to some streams.
-func matching[K any](ctx context.Context, db *DB, p params, keys []K, question string) ([]locator, error) {
+func matching[K any](ctx context.Context, db *Views, p param.Set, keys []K, question string) ([]locator, error) {
 	var out []locator
 	streams := map[string]string{} // one string for each
 	for part := range slices.Chunk(keys, groupEvents) {
 		p["keys"] = part
-		found, err := collect(ctx, db, p, question, func(scan func(...any) error) (locator, error) {
+		found, err := ask.All(ctx, db.Asker, p, question, func(scan func(...any) error) (locator, error) {
 			l, err := readLocator(scan)
 			if _, ok := streams[l.stream]; !ok {
 				streams[l.stream] = l.stream
@@ -229,7 +230,7 @@ func matching[K any](ctx context.Context, db *DB, p params, keys []K, question s
 }
 
 // found yields the events at the places that ask returns.
-func (db *DB) found(
+func (db *Views) found(
 	ctx context.Context, tenant uuid.UUID, what string, ask func() ([]locator, error),
 ) iter.Seq2[projections.Event, error] {
 	return func(yield func(projections.Event, error) bool) {
@@ -252,7 +253,7 @@ func (db *DB) found(
 }
 
 // opaque marks the events that have data and no values: nobody could read it.
-func (db *DB) opaque(ctx context.Context, tenant uuid.UUID, read []projections.Event) error {
+func (db *Views) opaque(ctx context.Context, tenant uuid.UUID, read []projections.Event) error {
 	var without []*projections.Event
 	var at []locator
 	for i := range read {
@@ -280,7 +281,7 @@ func each[T any](items []T) iter.Seq2[T, error] {
 }
 
 // EventsByAliases implements projections.Reader.
-func (db *DB) EventsByAliases(
+func (db *Views) EventsByAliases(
 	ctx context.Context, tenant uuid.UUID, aliases []uuid.UUID, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
 	return db.found(ctx, tenant, "events by aliases", func() ([]locator, error) {
@@ -291,7 +292,7 @@ func (db *DB) EventsByAliases(
 }
 
 // EventsByStreams implements projections.Reader.
-func (db *DB) EventsByStreams(
+func (db *Views) EventsByStreams(
 	ctx context.Context, tenant uuid.UUID, streams []schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
 	if len(streams) == 1 {
@@ -304,21 +305,21 @@ func (db *DB) EventsByStreams(
 	return db.found(ctx, tenant, "events by streams", func() ([]locator, error) {
 		return matching(ctx, db, ask.AsOf(tenant, asOf), names, `SELECT DISTINCT ledger_seq, stream FROM events
 			WHERE tenant = {tenant:UUID} AND stream IN {keys:Array(String)}
-			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned)
+			AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')} AND`+ask.NotDisowned)
 	})
 }
 
 // ofStream yields the events of a stream. They lie together, so that a page is one question.
-func (db *DB) ofStream(
+func (db *Views) ofStream(
 	ctx context.Context, tenant uuid.UUID, stream schemas.Stream, asOf projections.AsOf,
 ) iter.Seq2[projections.Event, error] {
-	p := ask.AsOf(tenant, asOf).With(params{"stream": string(stream), "limit": groupEvents})
+	p := ask.AsOf(tenant, asOf).With(param.Set{"stream": string(stream), "limit": groupEvents})
 	return func(yield func(projections.Event, error) bool) {
 		for from, bytes, n := uint64(0), 0, groupEvents; n == groupEvents || bytes >= groupBytes; {
 			p["from"], bytes = from, 0
-			page, err := collectUntil(ask.Paged(ctx), db, p, "SELECT "+eventForm.columns+` FROM events FINAL
+			page, err := ask.Until(ask.Paged(ctx), db.Asker, p, "SELECT "+eventForm.columns+` FROM events FINAL
 				PREWHERE tenant = {tenant:UUID} AND stream = {stream:String} AND ledger_seq >= {from:UInt64}
-				AND ledger_seq <= {seq:UInt64} WHERE occurred_at <= {time:DateTime64(3, 'UTC')} AND`+notDisowned+`
+				AND ledger_seq <= {seq:UInt64} WHERE occurred_at <= {time:DateTime64(3, 'UTC')} AND`+ask.NotDisowned+`
 				ORDER BY stream, ledger_seq LIMIT {limit:UInt64}`, readEvent, func(e projections.Event) (bool, bool) {
 				bytes += eventForm.size(e)
 				return true, bytes >= groupBytes
@@ -340,14 +341,14 @@ func (db *DB) ofStream(
 }
 
 // RawEvents implements projections.Reader.
-func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
-	p := params{"tenant": tenant, "to": to, "limit": pageLocators}
+func (db *Views) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) iter.Seq2[schemas.Envelope, error] {
+	p := param.Set{"tenant": tenant, "to": to, "limit": pageLocators}
 	return db.raw(ctx, tenant, ask.Pages(pageLocators, func(after uint64, ok bool) ([]locator, error) {
 		p["from"] = from
 		if ok {
 			p["from"] = after + 1
 		}
-		at, err := collect(ask.Paged(ctx), db, p, `SELECT ledger_seq, stream FROM event_seq
+		at, err := ask.All(ask.Paged(ctx), db.Asker, p, `SELECT ledger_seq, stream FROM event_seq
 			WHERE tenant = {tenant:UUID} AND ledger_seq >= {from:UInt64} AND ledger_seq < {to:UInt64}
 			ORDER BY ledger_seq LIMIT {limit:UInt64}`, readLocator)
 		if err != nil {
@@ -358,13 +359,13 @@ func (db *DB) RawEvents(ctx context.Context, tenant uuid.UUID, from, to uint64) 
 }
 
 // RawEventsAt implements projections.Reader.
-func (db *DB) RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error] {
+func (db *Views) RawEventsAt(ctx context.Context, tenant uuid.UUID, seqs []uint64) iter.Seq2[schemas.Envelope, error] {
 	sorted := slices.Clone(seqs)
 	slices.Sort(sorted)
 	return db.raw(ctx, tenant, db.locate(ctx, tenant, slices.Compact(sorted)))
 }
 
-func (db *DB) raw(
+func (db *Views) raw(
 	ctx context.Context, tenant uuid.UUID, at iter.Seq2[locator, error],
 ) iter.Seq2[schemas.Envelope, error] {
 	return func(yield func(schemas.Envelope, error) bool) {
@@ -386,14 +387,14 @@ func (db *DB) raw(
 }
 
 // Counts implements projections.Reader.
-func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (projections.Counts, error) {
+func (db *Views) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf) (projections.Counts, error) {
 	var c projections.Counts
 	var err error
 	p := ask.AsOf(tenant, asOf)
-	c.Types, err = collect(ctx, db, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq),
+	c.Types, err = ask.All(ctx, db.Asker, p, `SELECT type, count(), min(ledger_seq), max(ledger_seq),
 		min(occurred_at), max(occurred_at) FROM event_seq
 		WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}
-		AND`+notDisowned+` GROUP BY type ORDER BY type`,
+		AND`+ask.NotDisowned+` GROUP BY type ORDER BY type`,
 		func(scan func(...any) error) (t projections.TypeCount, err error) {
 			return t, scan(&t.Type, &t.Events, &t.FirstSeq, &t.LastSeq, &t.FirstOccurred, &t.LatestOccurred)
 		})
@@ -407,7 +408,7 @@ func (db *DB) Counts(ctx context.Context, tenant uuid.UUID, asOf projections.AsO
 			c.First = t.FirstSeq
 		}
 	}
-	c.Attributes, err = collect(ctx, db, p, `SELECT attribute, count(), uniqExact(stream) FROM attribute_current
+	c.Attributes, err = ask.All(ctx, db.Asker, p, `SELECT attribute, count(), uniqExact(stream) FROM attribute_current
 		WHERE tenant = {tenant:UUID} GROUP BY attribute ORDER BY attribute`,
 		func(scan func(...any) error) (a projections.AttributeCount, err error) {
 			return a, scan(&a.Attribute, &a.Values, &a.Entities)

@@ -1,9 +1,15 @@
-package report
+// Package define is what a report is: columns, filters, and the function from a question to rows;
+// what can be wrong with what is asked of it.
+//
+// It keeps nothing and knows no report: which there are, package report lists.
+package define
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -76,23 +82,23 @@ type Filter struct {
 	ID       string // the key in Request.Filters
 	Required bool
 	Attr     string          // the filter's values are values of this attribute; "" for none
-	report   string          // the report's id
-	known    func() []string // the vocabulary, where it is closed and not the attribute's shape
-	held     string          // a value begins one that a device has of this attribute; "" for any
-	one      bool            // takes a single value
-	devices  bool            // a value is what a device is called: see findDevices
+	Report   string          // the report's id
+	Known    func() []string // the vocabulary, where it is closed and not the attribute's shape
+	Held     string          // a value begins one that a device has of this attribute; "" for any
+	One      bool            // takes a single value
+	Devices  bool            // a value is what a device is called; rows are asked for its stream
 	Flag     bool            // is given, as Set, or not
 
 	// Columns in which a value is looked for as text, upper and lower case alike. What is
 	// protected is searched for it, and nothing is where all is masked: such a filter is refused.
 	In    []string
 	Whole bool                    // is one value with the commas in it
-	open  func(value string) bool // beside In: the view is asked for such values, and nothing is searched
+	Open  func(value string) bool // beside In: the view is asked for such values, and nothing is searched
 
-	check func(string) Code // beside Attr: "" or what is wrong; nil: anything
+	Check func(string) Code // beside Attr: "" or what is wrong; nil: anything
 
 	// How the header shows it; nil: each value by its word.
-	shown func(l *words.Language, values []string) string
+	Shown func(l *words.Language, values []string) string
 }
 
 // Set is the value of a filter that is given or not.
@@ -103,19 +109,19 @@ func (f Filter) Title(l *words.Language) string { return l.Text("filter." + f.ID
 
 // Help is what the filter takes.
 func (f Filter) Help(l *words.Language) string {
-	return l.Text("report." + f.report + ".filter." + f.ID)
+	return l.Text("report." + f.Report + ".filter." + f.ID)
 }
 
-// text is what the header says of the filter's values: what was typed, where that was looked up
+// Text is what the header says of the filter's values: what was typed, where that was looked up
 // and may be shown.
-func (f *Filter) text(l *words.Language, values []string, typed string, revealed bool) string {
+func (f *Filter) Text(l *words.Language, values []string, typed string, revealed bool) string {
 	switch {
 	case typed != "" && revealed:
 		return typed
 	case f.Flag:
 		return l.Text("value.yes")
-	case f.shown != nil:
-		return f.shown(l, values)
+	case f.Shown != nil:
+		return f.Shown(l, values)
 	}
 	texts := make([]string, len(values))
 	for i, v := range values {
@@ -143,33 +149,20 @@ type Definition struct {
 	Columns  []Column
 	Filters  []Filter
 
-	rows func(context.Context, *question) iter.Seq2[Row, error]
-	keep func(row Row, h heading.Header) bool // of rows that were looked into; nil: all
+	Rows func(context.Context, *Question) iter.Seq2[Row, error]
+	Keep func(row Row, h heading.Header) bool // of rows that were looked into; nil: all
 }
 
-// Definitions returns every report there is, in the order of the officer's page.
-func Definitions() []Definition {
-	out := []Definition{adminActions, remoteActions, deviceInventory, deviceHistory, personOverview, complianceStatus,
-		leavers, deviceExposure, refusedCollection, dataAccess, requestRegister, processingRecord}
-	for i, d := range out {
-		out[i].Filters = slices.Clone(d.Filters)
-		for k := range out[i].Filters {
-			out[i].Filters[k].report = d.ID
-		}
-	}
-	return out
-}
-
-// shown are the columns of an answer: for people without those that only programs get.
-func (d *Definition) shown(people bool) []Column {
+// Shown are the columns of an answer: for people without those that only programs get.
+func (d *Definition) Shown(people bool) []Column {
 	return slices.DeleteFunc(slices.Clone(d.Columns), func(c Column) bool { return people && c.Machine })
 }
 
-// forPeople takes what only programs get out of rows.
-func (d *Definition) forPeople(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
+// ForPeople takes what only programs get out of rows.
+func (d *Definition) ForPeople(rows iter.Seq2[Row, error]) iter.Seq2[Row, error] {
 	return func(yield func(Row, error) bool) {
 		for row, err := range rows {
-			var kept []Cell
+			var kept []content.Cell
 			for i, c := range row.Cells {
 				if i < len(d.Columns) && !d.Columns[i].Machine {
 					kept = append(kept, c)
@@ -188,19 +181,9 @@ func (d *Definition) Title(l *words.Language) string { return l.Text("report." +
 // About is one sentence on what the report answers.
 func (d *Definition) About(l *words.Language) string { return l.Text("report." + d.ID + ".about") }
 
-// Find returns the report of that id.
-func Find(id string) (*Definition, bool) {
-	for _, d := range Definitions() {
-		if d.ID == id {
-			return &d, true
-		}
-	}
-	return nil, false
-}
-
-// sought reports whether values are looked for as text in what rows say.
-func (f *Filter) sought(values []string) bool {
-	return len(f.In) > 0 && (f.open == nil || slices.ContainsFunc(values, func(v string) bool { return !f.open(v) }))
+// Sought reports whether values are looked for as text in what rows say.
+func (f *Filter) Sought(values []string) bool {
+	return len(f.In) > 0 && (f.Open == nil || slices.ContainsFunc(values, func(v string) bool { return !f.Open(v) }))
 }
 
 // Filter returns the definition's filter of that id.
@@ -213,29 +196,29 @@ func (d *Definition) Filter(id string) (*Filter, bool) {
 	return nil, false
 }
 
-// question is a validated request as a report's rows function sees it.
-type question struct {
-	reader Reader
-	tenant uuid.UUID
-	in     projections.Period
-	asOf   projections.AsOf
-	filter map[string][]string // a filter's values, canonical
-	lang   *words.Language
-	made   time.Time
-	zone   *time.Location
-	owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
+// Question is a validated request as a report's rows function sees it.
+type Question struct {
+	Reader Reader
+	Tenant uuid.UUID
+	In     projections.Period
+	AsOf   projections.AsOf
+	Filter map[string][]string // a filter's values, canonical
+	Lang   *words.Language
+	Made   time.Time
+	Zone   *time.Location
+	Owners func(context.Context, []uuid.UUID) (map[uuid.UUID]uuid.UUID, error)
 }
 
-// moment is the one that the report is about: that it was asked for, or when it was made.
-func (q *question) moment() time.Time {
-	if !q.asOf.Time.IsZero() {
-		return q.asOf.Time
+// Moment is the one that the report is about: that it was asked for, or when it was made.
+func (q *Question) Moment() time.Time {
+	if !q.AsOf.Time.IsZero() {
+		return q.AsOf.Time
 	}
-	return q.made
+	return q.Made
 }
 
-// split returns the values of a filter: it takes several, separated by commas.
-func split(s string) []string {
+// Split returns the values of a filter: it takes several, separated by commas.
+func Split(s string) []string {
 	var out []string
 	for _, p := range strings.Split(s, ",") {
 		if p = strings.TrimSpace(p); p != "" {
@@ -245,32 +228,32 @@ func split(s string) []string {
 	return out
 }
 
-// values checks what was given for a filter and returns it canonical. Its error is a *Problem.
-func (f *Filter) values(given string) ([]string, error) {
+// Read checks what was given for a filter and returns it canonical. Its error is a *Problem.
+func (f *Filter) Read(given string) ([]string, error) {
 	fail := func(c Code, v string, known ...string) ([]string, error) {
 		return nil, &Problem{Field: f.ID, Filter: true, Code: c, Given: v, Known: known}
 	}
-	vs := split(given)
+	vs := Split(given)
 	if f.Whole {
 		vs = slices.DeleteFunc([]string{strings.TrimSpace(given)}, func(s string) bool { return s == "" })
 	}
 	if len(vs) == 0 {
 		return fail(Empty, "")
 	}
-	if f.one && len(vs) > 1 {
+	if f.One && len(vs) > 1 {
 		return fail(TooMany, given)
 	}
 	if f.Flag && !slices.Equal(vs, []string{Set}) {
 		return fail(Unknown, given, Set)
 	}
 	for i, v := range vs {
-		if f.check != nil {
-			if c := f.check(v); c != "" {
+		if f.Check != nil {
+			if c := f.Check(v); c != "" {
 				return fail(c, v)
 			}
 		}
-		if f.known != nil {
-			if known := f.known(); !slices.Contains(known, v) {
+		if f.Known != nil {
+			if known := f.Known(); !slices.Contains(known, v) {
 				return fail(Unknown, v, known...)
 			}
 		}
@@ -295,8 +278,38 @@ func (f *Filter) values(given string) ([]string, error) {
 type Row struct {
 	Key      string // what identifies it in the ledger: an event id, or an entity's stream; a sample is drawn by it
 	Seq      uint64
-	Recorded time.Time // zero where the view does not say
-	Cells    []Cell    // as many as columns
+	Recorded time.Time      // zero where the view does not say
+	Cells    []content.Cell // as many as columns
 }
 
-func cells(vs ...Cell) []Cell { return vs }
+// Aliases are the values of a filter on a person.
+func (q *Question) Aliases(filter string) (ids []uuid.UUID, err error) {
+	for _, s := range q.Filter[filter] {
+		id, err := schemas.ParseUUID(s)
+		if err != nil {
+			return nil, fmt.Errorf("filter %s: %w", filter, err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
+}
+
+// IsUUID checks what is left of a filter on a person once the caller has
+// resolved it: the person's aliases.
+func IsUUID(s string) Code {
+	if _, err := schemas.ParseUUID(s); err != nil {
+		return Nobody
+	}
+	return ""
+}
+
+// Somebody stands for the aliases of a filter on a person, where what was typed is not shown.
+func Somebody(l *words.Language, _ []string) string { return l.Text("filter.somebody") }
+
+// IsCount checks a filter that takes a number, from 0.
+func IsCount(s string) Code {
+	if _, err := strconv.ParseUint(s, 10, 31); err != nil {
+		return Unfit
+	}
+	return ""
+}

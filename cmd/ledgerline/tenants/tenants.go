@@ -1,6 +1,10 @@
-package main
+// Package tenants has the commands that declare and change tenants, and say what is held of them.
+//
+// It keeps nothing: what people want is done at the desk that the program gives it.
+package tenants
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -12,9 +16,21 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-func newTenant(a *app) *cobra.Command {
-	return cli.Group("tenant", "Declare, change and list tenants", newTenantAdd(a), newTenantSet(a), newTenantList(a),
-		newTenantPolicy(a))
+// Host is the program around the commands: where acts are done, and in which language it answers.
+type Host struct {
+	// At has an act done at a desk that open opens.
+	At func(c *cli.Call, open func(desk.Config, context.Context) (*desk.Desk, error), act func(*desk.Desk) error) error
+	// ForTenant has an act done for the tenant of that name, and answers in its language; wrong is
+	// what is wrong with what was typed, whatever the tenant.
+	ForTenant func(c *cli.Call, tenant, lang string, wrong error, act func(*desk.Desk) error) error
+	// Words returns the language of the answer; Speak sets it by its code.
+	Words func() *words.Language
+	Speak func(lang string)
+}
+
+// Commands returns the commands on tenants.
+func Commands(h Host) *cobra.Command {
+	return cli.Group("tenant", "Declare, change and list tenants", newAdd(h), newSet(h), newList(h), newPolicy(h))
 }
 
 func sourcesFlag(f cli.Flags, to *office.AskedSources) {
@@ -22,7 +38,7 @@ func sourcesFlag(f cli.Flags, to *office.AskedSources) {
 		"tenant id in the source systems (repeatable), or "+office.AnySource)
 }
 
-func newTenantAdd(a *app) *cobra.Command {
+func newAdd(h Host) *cobra.Command {
 	var asked office.AskedTenant
 	return cli.New(cli.Command{Use: "add NAME --source-tenant ID…|any",
 		Short: "Declare a tenant, and which source tenants' records are its own", Args: cobra.ExactArgs(1),
@@ -35,19 +51,19 @@ func newTenantAdd(a *app) *cobra.Command {
 		},
 		Run: func(c *cli.Call) error {
 			asked.Name = c.Args[0]
-			a.words, _ = words.Default().Language(asked.Language)
+			h.Speak(asked.Language)
 			n, err := asked.Tenant()
 			if err != nil {
 				return cli.Exit(cli.Wrong, err)
 			}
-			return a.at(c, desk.Config.Acts, func(d *desk.Desk) error {
+			return h.At(c, desk.Config.Acts, func(d *desk.Desk) error {
 				t, err := d.Office.AddTenant(c.Ctx, d.Who, n)
-				return c.Tell(err, "%s", answer.Declared(a.in(), t))
+				return c.Tell(err, "%s", answer.Declared(h.Words(), t))
 			})
 		}})
 }
 
-func newTenantSet(a *app) *cobra.Command {
+func newSet(h Host) *cobra.Command {
 	var sources office.AskedSources
 	var purposes office.AskedPurposes
 	return cli.New(cli.Command{Use: "set NAME [--source-tenant ID…|any] [--purpose CODE…|all]",
@@ -63,10 +79,10 @@ func newTenantSet(a *app) *cobra.Command {
 			if wrong == nil && strings.TrimSpace(c.Args[0]) == "" {
 				return cli.Usage("name the tenant: `ledgerline tenant list` shows them")
 			}
-			return a.forTenant(c, c.Args[0], "", cli.Exit(cli.Wrong, wrong), func(d *desk.Desk) error {
+			return h.ForTenant(c, c.Args[0], "", cli.Exit(cli.Wrong, wrong), func(d *desk.Desk) error {
 				if len(sources) > 0 {
 					t, err := d.Office.SetSources(c.Ctx, d.Who, d.Tenant.ID, all, ids)
-					if err = c.Tell(err, "%s", answer.Takes(a.in(), t)); err != nil {
+					if err = c.Tell(err, "%s", answer.Takes(h.Words(), t)); err != nil {
 						return err
 					}
 				}
@@ -74,15 +90,15 @@ func newTenantSet(a *app) *cobra.Command {
 					return nil
 				}
 				t, err := d.Office.SetPurposes(c.Ctx, d.Who, d.Tenant.ID, codes)
-				return c.Tell(err, "%s", answer.SeenFor(a.in(), t))
+				return c.Tell(err, "%s", answer.SeenFor(h.Words(), t))
 			})
 		}})
 }
 
-func newTenantList(a *app) *cobra.Command {
+func newList(h Host) *cobra.Command {
 	return cli.New(cli.Command{Use: "list", Short: "List tenants", Flags: cli.Flags.Output,
 		Run: func(c *cli.Call) error {
-			return a.at(c, desk.Config.Lists, func(d *desk.Desk) error {
+			return h.At(c, desk.Config.Lists, func(d *desk.Desk) error {
 				all, err := d.Office.Tenants(c.Ctx, d.Who)
 				return c.Print(answer.TenantsOf(all), err)
 			})

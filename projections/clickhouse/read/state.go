@@ -1,4 +1,4 @@
-package clickhouse
+package read
 
 import (
 	"cmp"
@@ -14,13 +14,15 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// How many values of devices' states are read by one question: on the first page, and at most on
-// those behind it, each twice as long. A question costs some ten milliseconds whatever it reads,
-// and at each end of its page a granule of every part. What the history has to say stays short.
-var firstValues, mostValues = 5_000, 40_000
+// FirstValues and MostValues are how many values of devices' states are read by one question: on
+// the first page, and at most on those behind it, each twice as long. A question costs some ten
+// milliseconds whatever it reads, and at each end of its page a granule of every part. What the
+// history has to say stays short.
+const FirstValues, MostValues = 5_000, 40_000
 
 // held is a row of the attribute views.
 type held struct {
@@ -41,7 +43,7 @@ func readHeld(scan func(...any) error) (h held, err error) {
 
 // chosen keeps the attributes asked for; none named means all, or all but the apps, which are
 // many.
-func chosen(p params, attributes []string, all bool) string {
+func chosen(p param.Set, attributes []string, all bool) string {
 	switch p["attributes"] = attributes; {
 	case len(attributes) > 0:
 		return " AND attribute IN {attributes:Array(String)}"
@@ -60,19 +62,20 @@ const (
 // state returns the values, tombstones included, that the streams from first to last had as of.
 // Their latest values answer where nothing in them is newer than asOf; else the history does.
 // Without attributes: all, or all but the apps.
-func (db *DB) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
+func (db *Views) state(ctx context.Context, tenant uuid.UUID, first, last string, asOf projections.AsOf,
 	all bool, attributes ...string) ([]held, error) {
-	p := ask.AsOf(tenant, asOf).With(params{"first": first, "last": last})
+	p := ask.AsOf(tenant, asOf).With(param.Set{"first": first, "last": last})
 	streams := " AND stream >= {first:String} AND stream <= {last:String}" + chosen(p, attributes, all)
 	if asOf.Time.IsZero() {
-		out, err := collect(ask.ByKey(ctx), db, p, ofLatest+streams+inOrder, readHeld)
+		out, err := ask.All(ask.ByKey(ctx), db.Asker, p, ofLatest+streams+inOrder, readHeld)
 		if err != nil || !later(out, asOf) {
 			return out, err
 		}
 	}
-	return collect(ask.ByKey(ctx), db, p, "SELECT "+heldColumns+" FROM attribute_history WHERE tenant = {tenant:UUID}"+
-		streams+" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
-		inOrder+", ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
+	return ask.All(ask.ByKey(ctx), db.Asker, p,
+		"SELECT "+heldColumns+" FROM attribute_history WHERE tenant = {tenant:UUID}"+
+			streams+" AND ledger_seq <= {seq:UInt64} AND occurred_at <= {time:DateTime64(3, 'UTC')}"+
+			inOrder+", ledger_seq DESC LIMIT 1 BY stream, attribute, element", readHeld)
 }
 
 // later reports whether latest values may be others than those as of.
@@ -82,29 +85,29 @@ func later(values []held, asOf projections.AsOf) bool {
 }
 
 // Devices implements projections.Reader.
-func (db *DB) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+func (db *Views) Devices(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Device, error] {
 	return db.entities(ctx, tenant, "device", asOf, attributes)
 }
 
 // Accounts implements projections.Reader.
-func (db *DB) Accounts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
+func (db *Views) Accounts(ctx context.Context, tenant uuid.UUID, asOf projections.AsOf,
 	attributes ...string) iter.Seq2[projections.Account, error] {
 	return db.entities(ctx, tenant, "account", asOf, attributes)
 }
 
 // entities yields the states of all entities of a kind.
-func (db *DB) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf,
+func (db *Views) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf projections.AsOf,
 	attributes []string) iter.Seq2[projections.Device, error] {
 	return func(yield func(projections.Device, error) bool) {
 		// "device-" is before every device's stream, "device." behind them.
-		for after, limit := kind+"-", firstValues; after != ""; {
+		for after, limit := kind+"-", db.First; after != ""; {
 			values, last, err := db.latestBehind(ctx, tenant, after, kind+".", limit, attributes)
-			after, limit = last, min(2*limit, mostValues)
+			after, limit = last, min(2*limit, db.Most)
 			if later(values, asOf) {
 				values, err = db.state(ctx, tenant, values[0].stream, values[len(values)-1].stream, asOf, false,
 					attributes...)
-				limit = firstValues
+				limit = db.First
 			}
 			if err != nil {
 				yield(projections.Device{}, fmt.Errorf("%ss: %w", kind, err))
@@ -121,10 +124,10 @@ func (db *DB) entities(ctx context.Context, tenant uuid.UUID, kind string, asOf 
 
 // latestBehind returns the latest values of the entities between two streams, at most so many but
 // for those of one, and the last of these entities, "" where no more follow.
-func (db *DB) latestBehind(ctx context.Context, tenant uuid.UUID, after, before string, limit int,
+func (db *Views) latestBehind(ctx context.Context, tenant uuid.UUID, after, before string, limit int,
 	attributes []string) (values []held, last string, err error) {
-	p := params{"tenant": tenant, "after": after, "before": before, "limit": limit}
-	values, err = collect(ask.PagedByKey(ctx), db, p,
+	p := param.Set{"tenant": tenant, "after": after, "before": before, "limit": limit}
+	values, err = ask.All(ask.PagedByKey(ctx), db.Asker, p,
 		ofLatest+" AND stream > {after:String} AND stream < {before:String}"+
 			chosen(p, attributes, false)+inOrder+" LIMIT {limit:UInt64}", readHeld)
 	if err != nil || len(values) < limit {
@@ -158,7 +161,7 @@ func devicesOf(values []held) []projections.Device {
 }
 
 // Device implements projections.Reader.
-func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
+func (db *Views) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 	asOf projections.AsOf) (projections.Device, bool, error) {
 	values, err := db.state(ctx, tenant, string(stream), string(stream), asOf, true)
 	if err != nil {
@@ -171,7 +174,7 @@ func (db *DB) Device(ctx context.Context, tenant uuid.UUID, stream schemas.Strea
 }
 
 // Apps implements projections.Reader.
-func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
+func (db *Views) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 	asOf projections.AsOf) iter.Seq2[projections.Held, error] {
 	return func(yield func(projections.Held, error) bool) {
 		// One device's apps are a few hundred: no pages.
@@ -189,7 +192,7 @@ func (db *DB) Apps(ctx context.Context, tenant uuid.UUID, stream schemas.Stream,
 }
 
 // Tenant implements projections.Reader.
-func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
+func (db *Views) Tenant(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) (map[string]projections.Held, error) {
 	values, err := db.state(ctx, tenant, "tenant-", "tenant.", asOf, true)
 	if err != nil {
@@ -207,10 +210,10 @@ func (db *DB) Tenant(ctx context.Context, tenant uuid.UUID,
 // DeviceHistory implements projections.Reader. It reads the stream's events from their beginning,
 // since what a value was before the period is part of the answer, and holds the device's state,
 // not its history.
-func (db *DB) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
+func (db *Views) DeviceHistory(ctx context.Context, tenant uuid.UUID, stream schemas.Stream, in projections.Period,
 	attributes []string,
 	asOf projections.AsOf) iter.Seq2[projections.Change, error] {
-	p := ask.Period(params{}, in)
+	p := ask.Period(param.Set{}, in)
 	from, to := p["from"].(time.Time), p["to"].(time.Time)
 	return func(yield func(projections.Change, error) bool) {
 		state := map[[2]string]*projections.Held{}

@@ -1,4 +1,4 @@
-package clickhouse
+package read
 
 import (
 	"context"
@@ -9,11 +9,12 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 )
 
 // DevicesAt implements projections.Reader. Latest values answer for every device of which none is
 // newer than its moment; what others had is read from the history of all of them by one question.
-func (db *DB) DevicesAt(
+func (db *Views) DevicesAt(
 	ctx context.Context, tenant uuid.UUID, at []projections.DeviceAt, attributes ...string,
 ) ([]projections.Device, error) {
 	if len(at) > projections.MaxDevicesAt {
@@ -43,9 +44,9 @@ func (db *DB) DevicesAt(
 		return open, through
 	}
 	slices.Sort(streams)
-	p := params{"tenant": tenant, "streams": slices.Compact(streams)}
+	p := param.Set{"tenant": tenant, "streams": slices.Compact(streams)}
 	of := " AND stream IN {streams:Array(String)}" + chosen(p, attributes, false)
-	latest, err := collect(ask.ByKey(ctx), db, p, ofLatest+of+inOrder, readHeld)
+	latest, err := ask.All(ask.ByKey(ctx), db.Asker, p, ofLatest+of+inOrder, readHeld)
 	if err != nil {
 		return nil, fmt.Errorf("devices at moments: %w", err)
 	}
@@ -55,7 +56,7 @@ func (db *DB) DevicesAt(
 	}
 	slices.Sort(open)
 	p["streams"], p["seq"] = slices.Compact(open), through
-	history, err := collect(ask.ByKey(ctx), db, p, "SELECT "+heldColumns+` FROM attribute_history
+	history, err := ask.All(ask.ByKey(ctx), db.Asker, p, "SELECT "+heldColumns+` FROM attribute_history
 		WHERE tenant = {tenant:UUID}`+of+" AND ledger_seq <= {seq:UInt64}"+inOrder+", ledger_seq", readHeld)
 	if err != nil {
 		return nil, fmt.Errorf("devices at moments: %w", err)
@@ -115,15 +116,15 @@ func valuesAt(values []held, a projections.AsOf) map[string][]projections.Held {
 }
 
 // ApplicationNames implements projections.Reader. It reads two columns of the period's actions.
-func (db *DB) ApplicationNames(
+func (db *Views) ApplicationNames(
 	ctx context.Context, tenant uuid.UUID, ids []string, in projections.Period, asOf projections.AsOf,
 ) (map[string]projections.ApplicationName, error) {
 	type named struct {
 		id string
 		projections.ApplicationName
 	}
-	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"ids": ids})
-	found, err := collect(ctx, db, p, `SELECT application_id,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(param.Set{"ids": ids})
+	found, err := ask.All(ctx, db.Asker, p, `SELECT application_id,
 		argMax(event_id, ledger_seq), argMax(application_name, ledger_seq) FROM admin_action
 		WHERE tenant = {tenant:UUID} AND application_id IN {ids:Array(String)} AND application_name != ''
 		AND occurred_at >= {from:DateTime64(3, 'UTC')} AND occurred_at < {to:DateTime64(3, 'UTC')}

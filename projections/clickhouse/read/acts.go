@@ -1,4 +1,4 @@
-package clickhouse
+package read
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/ledgerline/ledgerline/projections"
 	"github.com/ledgerline/ledgerline/projections/clickhouse/ask"
+	"github.com/ledgerline/ledgerline/projections/clickhouse/param"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -23,10 +24,10 @@ func into(f *projections.Fact, more ...any) []any {
 }
 
 // AdminActions implements projections.Reader.
-func (db *DB) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
+func (db *Views) AdminActions(ctx context.Context, tenant uuid.UUID, in projections.Period,
 	filter projections.ActionFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AdminAction, error] {
-	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"verbs": filter.Verbs, "categories": filter.Categories,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(param.Set{"verbs": filter.Verbs, "categories": filter.Categories,
 		"results": filter.Results, "actors": filter.Actors, "devices": filter.Devices, "operations": filter.Operations,
 		"applications": filter.Applications})
 	return byTime(ctx, db, "admin actions", p, "SELECT "+factColumns+
@@ -96,7 +97,7 @@ func narrowed(f projections.ActionFilter) (conditions string) {
 }
 
 // moreOf adds to a page of actions what other events of their streams say.
-func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminAction) error {
+func (db *Views) moreOf(ctx context.Context, p param.Set, page []projections.AdminAction) error {
 	at := make(map[schemas.Stream]*projections.AdminAction, len(page))
 	streams := make([]string, len(page))
 	for i := range page {
@@ -108,7 +109,7 @@ func (db *DB) moreOf(ctx context.Context, p params, page []projections.AdminActi
 		disputes, attributes, values             []string
 		elements, targetAttributes, targetValues []string
 	}
-	rows, err := collect(ctx, db, p.With(params{"streams": streams}),
+	rows, err := ask.All(ctx, db.Asker, p.With(param.Set{"streams": streams}),
 		"SELECT "+factColumns+`, target_aliases, disputes,
 		attributes.attribute, attributes.value, targets.element, targets.attribute, targets.value
 		FROM admin_action_more WHERE tenant = {tenant:UUID} AND stream IN {streams:Array(String)}
@@ -198,9 +199,9 @@ func targetsOf(event uuid.UUID, elements, attributes, values []string) (indices 
 }
 
 // Refusals implements projections.Reader.
-func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
+func (db *Views) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Period, rules []string,
 	asOf projections.AsOf) iter.Seq2[projections.Refusal, error] {
-	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"rules": rules})
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(param.Set{"rules": rules})
 	return byTime(ctx, db, "refusals", p, "SELECT "+factColumns+`, source, rule, category, count
 		FROM refusal WHERE tenant = {tenant:UUID}
 		AND (empty({rules:Array(String)}) OR has({rules:Array(String)}, rule))`,
@@ -211,9 +212,9 @@ func (db *DB) Refusals(ctx context.Context, tenant uuid.UUID, in projections.Per
 
 // Access implements projections.Reader. A run is a stream; its events are counted on the server,
 // and its first one is read.
-func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
+func (db *Views) Access(ctx context.Context, tenant uuid.UUID, in projections.Period, filter projections.AccessFilter,
 	asOf projections.AsOf) iter.Seq2[projections.AccessRun, error] {
-	p := ask.Period(ask.AsOf(tenant, asOf), in).With(params{"reports": filter.Reports,
+	p := ask.Period(ask.AsOf(tenant, asOf), in).With(param.Set{"reports": filter.Reports,
 		"officers": filter.Officers, "targets": filter.Persons})
 	const seen = ` WHERE tenant = {tenant:UUID} AND ledger_seq <= {seq:UInt64}
 		AND occurred_at <= {time:DateTime64(3, 'UTC')}`
@@ -234,12 +235,12 @@ func (db *DB) Access(ctx context.Context, tenant uuid.UUID, in projections.Perio
 }
 
 // Requests implements projections.Reader.
-func (db *DB) Requests(ctx context.Context, tenant uuid.UUID,
+func (db *Views) Requests(ctx context.Context, tenant uuid.UUID,
 	asOf projections.AsOf) iter.Seq2[projections.RequestAct, error] {
-	p := ask.AsOf(tenant, asOf).With(params{"limit": pageRows})
+	p := ask.AsOf(tenant, asOf).With(param.Set{"limit": pageRows})
 	return ask.Pages(pageRows, func(after uint64, ok bool) ([]projections.RequestAct, error) {
 		p["again"], p["after"] = ok, after
-		out, err := collect(ask.Paged(ctx), db, p,
+		out, err := ask.All(ask.Paged(ctx), db.Asker, p,
 			"SELECT "+factColumns+`, requester_alias, officer_alias, asked_right, subject, received, due,
 			identity_method, package, sequence, files, ground, completion, keys, erasure_order, keys_destroyed
 			FROM request WHERE tenant = {tenant:UUID} AND ledger_seq >= {after:UInt64}
