@@ -6,6 +6,7 @@ DAYS    ?= 30
 SCALE   ?= .ledgerline-scale
 POSTGRES ?= $(lastword $(sort $(wildcard /usr/lib/postgresql/*/bin)))
 ROUNDS  ?= 20
+V       ?= -v# what a test logs; V= shows it of those that fail
 TAGS     = crash,disturb,canary,siege,clients,acceptance,conformance,bench,pages
 RECORDS ?= ../shared/data/intune
 KAFKA_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ledgerline/apache-kafka
@@ -52,27 +53,27 @@ cross: ## build and vet everything, tests too, for each system and processor (PL
 
 .PHONY: crash
 crash: build-test ## kill -9 the whole tree at named points and at random, ROUNDS times, and check everything
-	$(GO) test -tags crash -count=1 -timeout 60m -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline-test -v
+	$(GO) test -tags crash -count=1 -timeout 60m -run '$(or $(RUN),TestCrash|TestRestored)' ./internal/e2e -rounds $(ROUNDS) -binary $(CURDIR)/bin/ledgerline-test $(V)
 
 .PHONY: crash-eventstore
 crash-eventstore: ROUNDS = 200
 crash-eventstore: ## kill -9 an event store process ROUNDS=200 times; as many power failures on a simulated disk; 5 x ROUNDS flipped bits
-	$(GO) test -count=1 -timeout 60m -run 'TestKill$$' ./deploy/embedded/eventstore -kill-rounds $(ROUNDS) -v
-	$(GO) test -count=1 -timeout 60m -run 'TestPowerFailures|TestBitFlips' ./deploy/embedded/eventstore/eventlog -rounds $(ROUNDS) -flips $$((5 * $(ROUNDS))) -v
+	$(GO) test -count=1 -timeout 60m -run 'TestKill$$' ./deploy/embedded/eventstore -kill-rounds $(ROUNDS) $(V)
+	$(GO) test -count=1 -timeout 60m -run 'TestPowerFailures|TestBitFlips' ./deploy/embedded/eventstore/eventlog -rounds $(ROUNDS) -flips $$((5 * $(ROUNDS))) $(V)
 
 .PHONY: canary
 canary: build ## look for planted personal data in every file, dump and log, before and after erasure
-	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+	$(GO) test -tags canary -count=1 -timeout 20m -run TestCanary ./internal/e2e -binary $(CURDIR)/bin/ledgerline $(V)
 
 .PHONY: siege
 siege: build ## attack a running ledger: strangers, accounts, foreign events and records, stores lost or changed (as root)
-	$(GO) test -tags siege -count=1 -timeout 20m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline -v
+	$(GO) test -tags siege -count=1 -timeout 20m -run TestSiege ./internal/e2e -binary $(CURDIR)/bin/ledgerline $(V)
 
 .PHONY: clients
 clients: build ## other people's clients, fetched from their registries, at a running ledger (CLIENTS="python node java kafka go kcat")
 	@set -e; where=$$(sh deploy/clients/fetch.sh $(CLIENTS_CACHE) $(KAFKA_CACHE) $(CLIENTS)); eval "$$where"; \
 	set -- ; for part in $(CLIENTS); do eval "dir=\$$$$part"; set -- "$$@" "-$$part" "$$dir"; done; \
-	$(GO) test -tags clients -count=1 -timeout 10m -run TestClients ./internal/e2e -binary $(CURDIR)/bin/ledgerline "$$@" -v
+	$(GO) test -tags clients -count=1 -timeout 10m -run TestClients ./internal/e2e -binary $(CURDIR)/bin/ledgerline "$$@" $(V)
 
 .PHONY: pages
 pages: ## every page in Chromium: axe-core (WCAG 2.2 AA) at 1280 and 390 px, nothing wider than a phone (FURTHER="DIR/*.html" SHOTS=DIR: more pages; pictures)
@@ -89,7 +90,7 @@ acceptance: build ## real records (RECORDS=DIR) end to end, and Apache Kafka wit
 
 .PHONY: conformance
 conformance: ## the official Go client's own tests against the event store, insecure and over TLS
-	$(GO) test -tags conformance -count=1 -timeout 10m -v ./deploy/embedded/eventstore/conformance
+	$(GO) test -tags conformance -count=1 -timeout 10m $(V) ./deploy/embedded/eventstore/conformance
 
 .PHONY: semantics
 semantics: ## what EventStoreDB promises its clients, against the server in EVENTSTORE_DSN (esdb://…), or else the embedded one

@@ -26,7 +26,8 @@ const (
 // append can make up any number of them, so an unknown one makes no topic.
 var Kinds = []string{"device", "adminaction", "remoteaction", "alert", "app", "account", "tenant", "subject",
 	"request", "access", "refusal", "diagnostic", "support", "ledger", "role", "connector",
-	"configuration", "counts", "registration", "status", "terms"}
+	"configuration", "counts", "registration", "status", "terms", "adminusage", "billing", "correspondence",
+	"licence", "platformid"}
 
 var knownTopics = func() map[string]string {
 	m := make(map[string]string, len(Kinds))

@@ -94,14 +94,10 @@ func itemCells(c *catalogue.Catalogue, i *catalogue.Item, l *words.Language) []d
 	return cells
 }
 
-// ruleOf says what becomes of the item: its own rule, that it has no attribute yet, or whether
-// values of it may stand open.
+// ruleOf says what becomes of the item: its own rule, or whether values of it may stand open.
 func ruleOf(i *catalogue.Item) string {
-	switch {
-	case i.Rule != "":
+	if i.Rule != "" {
 		return i.Rule
-	case !i.Home():
-		return "awaited"
 	}
 	for _, a := range i.Attributes() {
 		if a.Shape == nil {

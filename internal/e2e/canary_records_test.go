@@ -576,6 +576,7 @@ func newCanaryWorld(t *testing.T, dir string) *canaryWorld {
 	write(w.day1, "remote-audit.json", text(audited))
 	write(w.day1, "users.json", page(w.account(w.anna), w.account(w.bram)))
 	w.resources(func(name string, page object) { write(w.day1, name, text(page)) })
+	w.occurrences(func(name string, event object) { write(w.day1, name, text(event)) })
 	write(w.day1, "one-action.json", text(w.missedAction(first)))
 	event := w.auditEvent(first, companyID)
 	write(w.day1, "actions.json",

@@ -9,7 +9,9 @@ import (
 
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
+	"github.com/ledgerline/ledgerline/ledger/intake/occurrence"
 	"github.com/ledgerline/ledgerline/ledger/intake/resource"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -22,6 +24,44 @@ func declared() (out []resource.Declaration) {
 		}
 	}
 	return out
+}
+
+// happened are the kinds of what happened once that are declared as data.
+func happened() (out []occurrence.Declaration) {
+	for _, k := range kinds.All(schemas.Default()) {
+		if d, ok := occurrence.Of(k); ok {
+			out = append(out, d)
+		}
+	}
+	return out
+}
+
+// event is a CloudEvent of that type.
+func (w *canaryWorld) event(typ string, data object) object {
+	return object{"specversion": "1.0", "id": w.word(native, typ+" id").text,
+		"source": "https://" + w.word(native, typ+" source").text + ".example", "type": cloudevents.Prefix + typ,
+		"subject": w.word(never, typ+" subject").text, "time": "2026-01-02T03:04:05Z",
+		"extension": w.word(never, typ+" extension").text, "data": data}
+}
+
+// occurrence writes an event with a canary in every member. Of a kind that the tenant's policy
+// keeps out none may be stored.
+func (w *canaryWorld) occurrence(d occurrence.Declaration, s *occurrence.Source) object {
+	data := object{"aNewField": w.word(never, s.Name+" unknown field").text}
+	for name := range s.Never {
+		data[name] = w.word(never, s.Name+" "+name).text
+	}
+	for _, m := range s.Table {
+		if d.Optional != nil {
+			data[m.Field] = w.word(never, s.Name+" "+m.Field).text
+		} else {
+			data[m.Field] = w.word(tenants, s.Name+" "+m.Field).of(m.Attr)
+		}
+	}
+	if d.Optional == nil {
+		data[s.Whose.UPN] = w.admin.upn.text + canaryDomain
+	}
+	return w.event(s.Event, data)
 }
 
 // excused are the attributes of declared kinds that no field reaches with a value of the source's
@@ -40,6 +80,13 @@ func excused() map[string]string {
 			}
 			for _, c := range s.Says {
 				out[c.Attr] = "our own word"
+			}
+		}
+	}
+	for _, d := range happened() {
+		for _, a := range schemas.Default().MustType(d.Recorded).Attributes() {
+			if d.Optional != nil {
+				out[a.ID] = "the policy keeps them out here; what is let in is a test of intake's"
 			}
 		}
 	}
@@ -73,11 +120,24 @@ func (w *canaryWorld) resources(write func(name string, page object)) {
 	for _, d := range declared() {
 		for i := range d.Sources {
 			s := &d.Sources[i]
-			page := object{"value": []any{w.resource(d, s)}}
+			rec := w.resource(d, s)
+			page := object{"value": []any{rec}}
+			if s.Event != "" {
+				page = w.event(s.Event, rec)
+			}
 			if s.Subtypes || s.Parent != "" {
 				page["@odata.context"] = w.contextOf(s)
 			}
 			write(fmt.Sprintf("resource-%s.json", strings.ReplaceAll(s.Name, "/", "-")), page)
+		}
+	}
+}
+
+// occurrences writes, for each type of event that tells of what happened once, one.
+func (w *canaryWorld) occurrences(write func(name string, event object)) {
+	for _, d := range happened() {
+		for i := range d.Sources {
+			write("event-"+d.Sources[i].Name+".json", w.occurrence(d, &d.Sources[i]))
 		}
 	}
 }
@@ -87,6 +147,11 @@ func declaredTaken() (records, secrets int) {
 	for _, d := range declared() {
 		for _, s := range d.Sources {
 			records, secrets = records+1, secrets+len(s.Withheld)
+		}
+	}
+	for _, d := range happened() {
+		if d.Optional == nil {
+			records += len(d.Sources)
 		}
 	}
 	return records, secrets
@@ -107,7 +172,13 @@ func (w *canaryWorld) contextOf(s *resource.Source) string {
 }
 
 func (w *canaryWorld) resource(d resource.Declaration, s *resource.Source) object {
-	out := object{"@odata.type": "#microsoft.graph." + s.ODataTypes[0]}
+	out := object{}
+	if s.Event == "" {
+		out["@odata.type"] = "#microsoft.graph." + s.ODataTypes[0]
+	}
+	for name := range s.Never {
+		out[name] = w.word(never, s.Name+" "+name).text
+	}
 	told := map[string]bool{}
 	take := func(to object, table []entity.Mapping) {
 		for _, m := range table {

@@ -22,7 +22,9 @@ var kindNames = map[string][]string{
 	"remoteaction": {"remoteaction", "remoteaction."},
 	// the words alone are those of many things
 	"configuration": {"configuration."}, "counts": {"counts."}, "registration": {"registration."},
-	"status": {"status."}, "terms": {"terms."},
+	"status": {"status."}, "terms": {"terms."}, "support": {"support."}, "billing": {"billing."},
+	"correspondence": {"correspondence."}, "licence": {"licence."}, "platformid": {"platformid."},
+	"adminusage": {"adminusage."}, "diagnostic": {"diagnostic."},
 }
 
 // mayName are the packages that may name a kind, beside the folder of the kind itself, and why.
@@ -40,6 +42,9 @@ var mayName = map[string]map[string]string{
 	"ledger/intake/remoteaction": {"adminaction": "the devices of one request share its stream's uuid; results",
 		"device": "an attribute's name"},
 	"ledger/intake/registration":         {"app": "an attribute of its own"},
+	"ledger/intake/platformid":           {"device": "an attribute of its own"},
+	"ledger/intake/diagnostic":           {"app": "a member of its own"},
+	"ledger/intake/correspondence":       {"support": "with whom it was: a type of event"},
 	"ledger/intake/status":               {"device": "an attribute of its own"},
 	"ledger/vault/keyring":               {"device": "a device has keys of its own"},
 	"ledger/vault":                       {"device": "a device has keys of its own"},

@@ -137,7 +137,9 @@ func (o *Office) person(ctx context.Context, t vault.Tenant, r custody.Request, 
 		}
 		for _, h := range held {
 			var refusals []schemas.Stream // of a shared device they are nobody's
-			if h.Ownership != vault.OwnershipShared {
+			if vault.Shared(h.Ownership) {
+				h.Ownership = dsar.Shared
+			} else {
 				if refusals, err = tx.RefusalsOf(h.Stream); err != nil {
 					return err
 				}

@@ -50,8 +50,8 @@ type Terms struct {
 	// is removed, and what it does is told anew. nil: none.
 	Renewed func(*schemas.Attribute) bool
 	// Restate says that the keys change under which values are sealed: what stays is told again,
-	// but for Apart, attributes whose values are sealed apart from the others; and of a list that
-	// Drop tells, all is removed.
+	// but for Apart, attributes whose values are sealed apart from the others; and what Drop tells
+	// is removed.
 	Restate     bool
 	Apart, Drop func(*schemas.Attribute) bool
 	// Apart from changes, an event of its own confirms a value after so many UTC days; 0: one.
@@ -246,7 +246,7 @@ func (s *State) diffList(l ResolvedList) (out []Delta) {
 
 // restate adds what stays as it is. What the snapshot does not confirm keeps the time of its own
 // observation, and its own L, or none, where the snapshot's would make it older: else the next
-// snapshot that is older undoes it. A list that may no longer be held is removed.
+// snapshot that is older undoes it. What may no longer be held is removed.
 func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 	changed := map[*schemas.Attribute]map[string]bool{}
 	for _, c := range d.deltas {
@@ -277,6 +277,10 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 			continue
 		}
 		if h, ok := s.values[a]; ok && !h.None && !changed[a][""] {
+			if t.tells(t.Drop, a) {
+				d.deltas = append(d.deltas, Delta{Attr: a, Removed: true})
+				continue
+			}
 			c := Delta{Attr: a, Plain: h.Plain, observed: h.Observed, protect: h.protect}
 			switch {
 			case !d.silent[a] && snap.Newer(h.Moment) && a.Same(snap.Values[a], h.Plain):

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -155,8 +156,23 @@ func (in *Intake) plan(
 	return p, planned, err
 }
 
+// stillHolds errs with vault.ErrConflict where the tenant's policy is no longer the one by which
+// the entries were judged: none of them has an outcome then. What planning them stored in the
+// vault is used when they are planned anew.
+func (in *Intake) stillHolds(ctx context.Context, judged vault.Tenant, planned []*entry) error {
+	now, err := in.cfg.Vault.Policy(ctx, judged.ID)
+	if err != nil || now.Number == judged.Policy.Number {
+		return err
+	}
+	in.kinds.Unplanned()
+	for _, e := range planned {
+		e.outcome, e.steps = pending, nil
+	}
+	return fmt.Errorf("the collection policy has changed: %w", vault.ErrConflict)
+}
+
 // round plans every open entry once and appends what was planned. vault.ErrConflict: others
-// changed the tenant's vault while it planned, and nothing was appended.
+// changed the tenant's vault or policy since it began, and nothing was appended.
 func (in *Intake) round(
 	ctx context.Context, tenant vault.Tenant, left *leftOut, before *recognition, open []*entry, known *known,
 	conflicts int,
@@ -172,6 +188,9 @@ func (in *Intake) round(
 	}
 	before.kept()
 	if err := in.cfg.Hook(PointCommitted); err != nil {
+		return nil, err
+	}
+	if err := in.stillHolds(ctx, p.Tenant, planned); err != nil {
 		return nil, err
 	}
 	stale, err := in.appendAll(ctx, tenant.ID, planned)

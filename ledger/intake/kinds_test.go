@@ -101,13 +101,15 @@ func TestNoTwoFormsClaimTheSame(t *testing.T) {
 		for _, odata := range f.ODataTypes {
 			claims = append(claims, "type "+odata)
 		}
+		claims = append(claims, "event "+f.Event)
 		for _, c := range claims {
 			if other := claimed[c]; other != "" && !strings.HasSuffix(c, " ") {
 				t.Errorf("%s and %s both claim %s", other, f.Name, c)
 			}
 			claimed[c] = f.Name
 		}
-		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" && len(f.Tables) == 0 {
+		if f.Name == "" || f.Origin == "" || len(f.ODataTypes) == 0 && f.Category == "" && f.Event == "" &&
+			len(f.Tables) == 0 {
 			t.Errorf("%q is no form of a source", f.Name)
 		}
 		for _, table := range f.Tables {

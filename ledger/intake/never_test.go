@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/ledgerline/ledgerline/ledger/policy"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
@@ -52,6 +53,9 @@ func neverBearers(t *testing.T) map[string]string {
 			out[name] = text
 		}
 	}
+	for typ, e := range examples(t) {
+		out[typ] = strings.Replace(asLine(e), `"data":{`, `"data":{%s,`, 1)
+	}
 	if len(out) < 5 {
 		t.Fatalf("bearers are %v", slices.Sorted(maps.Keys(out)))
 	}
@@ -84,10 +88,12 @@ func TestWhatIsNeverCollectedIsRefusedInEveryForm(t *testing.T) {
 	for name, bearer := range neverBearers(t) {
 		t.Run(name, func(t *testing.T) {
 			clean := newWorld(t, true)
+			clean.takeDiagnostics(policy.Kept)
 			before := clean.importFiles(map[string]string{"a.json": strings.Replace(bearer, "%s,", "", 1)})
 			for category, plants := range neverPlants {
 				for _, plant := range plants {
 					w := newWorld(t, true)
+					w.takeDiagnostics(policy.Kept)
 					file := map[string]string{"a.json": strings.Replace(bearer, "%s", plant, 1)}
 					s := w.importFiles(file)
 					if s.FailedCount > 0 || s.Recorded != before.Recorded {

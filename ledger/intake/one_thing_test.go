@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -12,6 +13,9 @@ import (
 	"testing"
 	"testing/fstest"
 	"time"
+
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
+	"github.com/ledgerline/ledgerline/ledger/policy"
 )
 
 // thing is one fact or state, as each form of its sources writes it. A further kind, and a further
@@ -26,7 +30,7 @@ type thing struct {
 var toldAt = propertyStart
 
 // things are told alike by all their forms: no more by one than by another.
-func things() map[string]thing {
+func things(t testing.TB) map[string]thing {
 	graph, monitor, portal := aDeviceInEveryForm()
 	pc := asLine(pascal(graph, false))
 	monitorRow := logAnalyticsRow("IntuneDevices", monitor)
@@ -150,6 +154,17 @@ func things() map[string]thing {
 				"operatingSystem": "Windows", "osVersion": "10.0.22631.4037", "userId": guid(10, 1),
 				"deviceId": guid(21, 1), "enrollmentType": "windowsAzureADJoin",
 				"failureCategory": "authorization", "failureReason": "The user has no licence."})},
+		"a licence of an app": {stream: "licence", forms: onItsPage("deviceAppManagement/mobileApps('"+guid(70, 2)+
+			"')/microsoft.graph.iosVppApp/assignedLicenses", object{"id": "l-1", "userId": guid(10, 1),
+			"@odata.type": "#microsoft.graph.iosVppAppAssignedDeviceLicense", "userName": "Anna de Vries",
+			"userPrincipalName": "anna@contoso.example", "userEmailAddress": "anna@mail.example",
+			"managedDeviceId": guid(20, 1), "deviceName": "iPad"})},
+		"a case at support":   {stream: "support", forms: inEvents(t, "support.case.v1")},
+		"a message":           {stream: "correspondence", forms: inEvents(t, "support.message.v1")},
+		"a billing account":   {stream: "billing", forms: inEvents(t, "billing.account.v1")},
+		"ids with Apple":      {stream: "platformid", forms: inEvents(t, "platformid.device.v1")},
+		"a control":           {stream: "adminusage", forms: inEvents(t, "adminusage.control.v1")},
+		"a diagnostic record": {stream: "diagnostic", forms: inEvents(t, "diagnostic.usage.v1")},
 		"the encryption of a device": {stream: "device", forms: map[string]string{
 			"Graph": asLine(encryption), "Graph, a page": `{"value":[` + asLine(encryption) + `],"@odata.count":1}`,
 			"SDK": asLine([]any{pascal(encryption, false)}), "SDK, Windows": asLine([]any{pascal(encryption, true)}),
@@ -175,6 +190,27 @@ func things() map[string]thing {
 			"Log Analytics, CSV": asTable(',', logRow),
 		}},
 	}
+}
+
+// inEvents is the example of a type of event, as it may be held.
+func inEvents(t testing.TB, typ string) map[string]string {
+	e := examples(t)[cloudevents.Prefix+typ]
+	e["time"] = toldAt.Format(time.RFC3339)
+	text, encoded := with(e, "data", asLine(e["data"])), with(e, "data_base64",
+		base64.StdEncoding.EncodeToString([]byte(asLine(e["data"]))))
+	delete(encoded, "data")
+	typed := with(e, "datacontenttype", "application/json; charset=utf-8")
+	return map[string]string{"structured": asLine(e), "a batch": asLine([]any{e}), "pretty": asIndented(e),
+		"data in a text": asLine(text), "data in base64": asLine(encoded), "with a content type": asLine(typed),
+		"version 1.1": asLine(with(e, "specversion", "1.1")), "in a wrapper": asLine(object{"event": e})}
+}
+
+func asIndented(v any) string {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
 }
 
 // inGraphsForms is a record of a collection as Graph answers it in several ways, and as
@@ -401,10 +437,11 @@ func withoutElements(canonical string) string {
 // One fact or state in every form its sources have is the same event once, whichever comes first,
 // and zero further events.
 func TestOneThingInEveryFormIsOneEvent(t *testing.T) {
-	for name, thing := range things() {
+	for name, thing := range things(t) {
 		want, wantOf := "", ""
 		for _, first := range slices.Sorted(maps.Keys(thing.forms)) {
 			w := newWorld(t, true)
+			w.takeDiagnostics(policy.Kept)
 			if thing.before != "" {
 				w.importToldAt(thing.before)
 			}

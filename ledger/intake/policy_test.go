@@ -2,6 +2,7 @@ package intake
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 
@@ -21,9 +22,8 @@ func (w *world) setPolicy(items ...string) {
 	}
 }
 
-// What the tenant's policy refuses is dropped and counted, of devices and accounts, from the next
-// record on: whoever imports need not know of the change. What it refuses no more is taken at the
-// next telling.
+// What the tenant's policy refuses is dropped and counted from the next record on: whoever imports
+// need not know of the change. What it refuses no more is taken at the next telling.
 func TestWhatThePolicyRefusesIsDroppedAndCounted(t *testing.T) {
 	w := newWorld(t, true)
 	file := map[string]string{"a.json": device(1, "2026-03-02T08:00:00Z", map[string]any{
@@ -66,6 +66,49 @@ func TestWhatThePolicyRefusesIsDroppedAndCounted(t *testing.T) {
 	for _, e := range w.own()[n:] {
 		if e.Meta().Policy != 3 {
 			t.Errorf("%s names policy %d", e.Type, e.Meta().Policy)
+		}
+	}
+}
+
+// A policy that changes in the midst of an import holds for every record whose appending has not
+// begun: what was judged under the one before it is judged anew, wherever the change comes, and no
+// event names a version that was over.
+func TestAPolicyHoldsFromTheNextRecordOfAnImport(t *testing.T) {
+	for _, point := range []string{PointPlanned, PointCommitted, PointDone} {
+		w := newWorld(t, true)
+		w.config.BatchSize = 4
+		files := map[string]string{}
+		for n := 1; n <= 12; n++ {
+			files[fmt.Sprintf("%02d.json", n)] = device(n, "2026-03-02T08:00:00Z", map[string]any{
+				"iccid": fmt.Sprintf("89314403000000000%02d", n)})
+		}
+		changed, before := false, 0
+		w.config.Hook = func(at string) error {
+			if at == point && !changed && len(w.events()) > 0 {
+				changed, before = true, len(w.own())
+				w.setPolicy("12")
+			}
+			return nil
+		}
+		s := w.importFiles(files)
+		if !changed || s.Recorded != 12 || before == 0 || before >= len(w.own()) {
+			t.Fatalf("at %s: changed %v behind %d of %d events: %s", point, changed, before, len(w.own()),
+				asJSON(t, s))
+		}
+		for n, e := range w.own() {
+			want := uint64(1)
+			if n >= before {
+				want = 2
+			}
+			if got := e.Meta().Policy; got != want {
+				t.Errorf("at %s: event %d of %d, a %s, names policy %d", point, n, before, e.Type, got)
+			}
+		}
+		if refused := s.ListItemsRefused[plan.RulePolicy]; refused != 12-len(w.values()["device.iccid"]) {
+			t.Errorf("at %s: %d refused, %d held", point, refused, len(w.values()["device.iccid"]))
+		}
+		if w.importFiles(files); w.toldItems(before)["12"] != "" {
+			t.Errorf("at %s: what the policy refuses is told", point)
 		}
 	}
 }

@@ -148,12 +148,7 @@ func run(t *rapid.T, w *world, files map[string]string) (Summary, error) {
 	for n, c := range files {
 		fsys[n] = aFile(c)
 	}
-	in, err := New(w.config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	in.ignorant = w.ignorant
-	s, err := in.Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
+	s, err := w.intake().Import(context.Background(), w.tenant, Source{Paths: []string{"."}, FS: fsys}, nil)
 	if err == nil && (!s.Balanced() || !s.OK()) {
 		t.Fatalf("the summary does not add up, or something failed: %+v", s)
 	}

@@ -236,7 +236,7 @@ func (in *Intake) parse(e *entry, it source.Item, file record.Dating) {
 		e.fail(&record.FieldError{Field: "properties", Reason: "is no object, nor a text that holds one"})
 		return
 	}
-	counts, whole := m.DropNever()
+	counts, whole := m.DropNever(form.Never)
 	if whole != "" {
 		e.never(whole, form.Origin, it, file)
 		return

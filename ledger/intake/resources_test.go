@@ -1,6 +1,7 @@
 package intake
 
 import (
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"regexp"
@@ -15,6 +16,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/entity"
 	"github.com/ledgerline/ledgerline/ledger/intake/kinds"
 	"github.com/ledgerline/ledgerline/ledger/intake/resource"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -126,7 +128,10 @@ func (r recorder) thing(n int) string { return guid(70, n) }
 // record writes all that the source tells of thing n, in values that differ by v.
 func (r recorder) record(n, v int) object {
 	c := schemas.Default()
-	out := object{"@odata.type": "#microsoft.graph." + r.types()[0]}
+	out := object{ofEvent: r.s.Event}
+	if r.s.Event == "" {
+		out = object{"@odata.type": "#microsoft.graph." + r.types()[0]}
+	}
 	told := map[string]bool{r.s.Parent: true}
 	table := func(to object, of []entity.Mapping) {
 		for _, m := range of {
@@ -251,6 +256,20 @@ func companyDevice(v int) string { return guid(77, v) }
 
 var isCompanyDevice = regexp.MustCompile(`"00000077-[0-9-]{27}"`)
 
+// ofEvent is how a record here says of which type of event it is the data.
+const ofEvent = "@event"
+
+// written is the record as its source writes it: in an event, where it is the data of one.
+func written(rec object) object {
+	typ, is := rec[ofEvent].(string)
+	if !is {
+		return rec
+	}
+	data := maps.Clone(rec)
+	delete(data, ofEvent)
+	return object{"specversion": "1.0", "id": "1", "source": "/tests", "type": cloudevents.Prefix + typ, "data": data}
+}
+
 // take imports records as one export of that many days after the tests begin.
 func (w *world) take(day int, records ...object) Summary {
 	w.t.Helper()
@@ -260,7 +279,7 @@ func (w *world) take(day int, records ...object) Summary {
 			id+"}")
 	}
 	for _, r := range records {
-		b.WriteString(asLine(r) + "\n")
+		b.WriteString(asLine(written(r)) + "\n")
 	}
 	return w.importObserved(day, b.String())
 }
@@ -548,7 +567,11 @@ func TestAResourceHidesWhatItHolds(t *testing.T) {
 			unknown = 1
 		}
 		s := w.take(0, rec)
-		if s.Recorded != 1 || s.ValuesWithheld != len(r.s.Withheld) || s.UnknownFields["aNewField"] != unknown ||
+		name := "aNewField"
+		if r.s.Event != "" {
+			name = "data." + name
+		}
+		if s.Recorded != 1 || s.ValuesWithheld != len(r.s.Withheld) || s.UnknownFields[name] != unknown ||
 			len(s.UnknownFields) != unknown {
 			t.Fatalf("%d withheld, want %d: %s", s.ValuesWithheld, len(r.s.Withheld), asJSON(t, s))
 		}
@@ -647,7 +670,7 @@ func TestOddValuesOfAResourceAreToldByField(t *testing.T) {
 			if s.Recorded+s.FailedCount != 1 {
 				rt.Fatalf("%s", asJSON(t, s))
 			}
-			if s.FailedCount == 1 && !strings.HasPrefix(s.Failed[0].Field, name) {
+			if s.FailedCount == 1 && !strings.HasPrefix(strings.TrimPrefix(s.Failed[0].Field, "data."), name) {
 				rt.Fatalf("%s = %v failed as %+v", name, value, s.Failed[0])
 			}
 			if dump := w.dump(newLabels()); strings.Contains(dump, "eyJ") || strings.Contains(dump, "PRIVATE KEY") {
@@ -698,13 +721,19 @@ func TestAResourceIsOneInEachForm(t *testing.T) {
 		if !own {
 			context = graphBase + "deviceManagement/" + r.s.Collection
 		}
-		forms := map[string]any{"by itself": rec}
+		forms := map[string]any{"by itself": written(rec), "in a list": []any{written(rec)}}
 		if r.s.Collection != "" {
 			forms["on a page"] = object{"@odata.context": strings.TrimSuffix(context, "/$entity"), "value": []any{rec}}
 			forms["documented"] = object{"@odata.context": strings.TrimSuffix(context, "/$entity"), "value": rec}
 		}
 		if len(r.s.SDK) > 0 && !own {
 			forms["SDK"] = sdkForm(rec)
+		}
+		if r.s.Event != "" {
+			encoded := written(rec)
+			encoded["data_base64"] = base64.StdEncoding.EncodeToString([]byte(asLine(encoded["data"])))
+			delete(encoded, "data")
+			forms["in base64"] = encoded
 		}
 		if s := w.take(0, rec); s.Recorded != 1 {
 			t.Fatalf("first sight: %s", asJSON(t, s))

@@ -15,14 +15,21 @@ import (
 )
 
 // OwnershipCompany is the ownership under which a device's identifiers are its own, and so is
-// OwnershipShared, of one that many persons use, whoever owns it; any other is the person's.
+// OwnershipShared, of one that many persons use, and OwnershipSharedCompany, where it is a company's
+// too; any other is the person's.
 const (
-	OwnershipCompany = "company"
-	OwnershipShared  = "shared"
+	OwnershipCompany       = "company"
+	OwnershipShared        = "shared"
+	OwnershipSharedCompany = "shared-company"
 )
 
+// Shared reports whether many persons use a device of that ownership.
+func Shared(ownership string) bool {
+	return ownership == OwnershipShared || ownership == OwnershipSharedCompany
+}
+
 // Own reports whether a device of that ownership is a subject of its own, and goes with nobody.
-func Own(ownership string) bool { return ownership == OwnershipCompany || ownership == OwnershipShared }
+func Own(ownership string) bool { return ownership == OwnershipCompany || Shared(ownership) }
 
 // DeviceHint is how a record names a device. A serial is no part of it: it never identifies.
 type DeviceHint struct {
@@ -36,7 +43,7 @@ type DeviceHint struct {
 type Device struct {
 	ID         uuid.UUID
 	Stream     schemas.Stream
-	Ownership  string // "company", "shared", "personal" or "" for unknown
+	Ownership  string // "company", "personal" or "" for unknown, or one of those shared
 	User       uuid.UUID
 	Generation int
 }

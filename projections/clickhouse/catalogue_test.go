@@ -9,11 +9,16 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
+const shownByWhose = "shown by whose it is, as every event that names somebody; a report of its own is to come"
+
 // ignored are types that no view shows, each by decision.
 var ignored = map[string]string{
-	"ledger.created.v1":   "read from events, by whoever opens the ledger",
-	"alert.recorded.v1":   "shown by whose it is, as every event that names somebody; a report of its own is to come",
-	"ledger.keys-lost.v1": "an act on the vault, which holds what it declares",
+	"ledger.created.v1":          "read from events, by whoever opens the ledger",
+	"alert.recorded.v1":          shownByWhose,
+	"adminusage.recorded.v1":     shownByWhose,
+	"correspondence.recorded.v1": shownByWhose,
+	"diagnostic.recorded.v1":     shownByWhose,
+	"ledger.keys-lost.v1":        "an act on the vault, which holds what it declares",
 }
 
 // shownByPrefix are attributes that a view takes without naming each.

@@ -21,7 +21,7 @@ type Item struct {
 	AccessCopy      bool   `yaml:"accessCopy"`      // in the access package (Art. 15)
 	Portable        bool   `yaml:"portable"`        // in what is handed over (Art. 20)
 
-	Rule       string   `yaml:"rule"`       // RuleWithheld, RuleNever or RuleOptIn; "" for none
+	Rule       string   `yaml:"rule"`       // one of the rules below; "" for none
 	Categories []string `yaml:"categories"` // of RuleNever: as what its refusals are told
 	In         []string `yaml:"in"`         // attributes that hold it beside their own item
 	Value      string   `yaml:"value"`      // the one value of those that it is; "" for any
@@ -43,13 +43,16 @@ const (
 	RuleWithheld = "withheld"        // a secret: that there was one is told, what it was is not
 	RuleNever    = "never-collected" // refused wherever it is met
 	RuleOptIn    = "opt-in"          // dropped unless the tenant's policy takes it
+	RuleReplaced = "replaced"        // never stored: an id of the ledger's own stands for it
 )
 
 // Attributes returns those that hold the item, ordered by id; none where a rule keeps it out.
 func (i *Item) Attributes() []*Attribute { return i.attrs }
 
 // Home reports whether the item has one: an attribute, or a rule that keeps it out whole.
-func (i *Item) Home() bool { return len(i.attrs) > 0 || i.Rule == RuleNever }
+func (i *Item) Home() bool {
+	return len(i.attrs) > 0 || i.Rule == RuleNever || i.Rule == RuleReplaced
+}
 
 // Types returns the event types that carry an attribute of the item, ordered by name.
 func (i *Item) Types(c *Catalogue) (out []*Type) {

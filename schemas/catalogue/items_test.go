@@ -8,9 +8,6 @@ import (
 	"github.com/ledgerline/ledgerline/schemas/words"
 )
 
-// awaited are items that no kind of records brings yet. An item that has a home is taken out here.
-var awaited = []string{"4", "19", "20", "29", "41", "44", "46", "52", "60", "61", "62", "X3"}
-
 // Each item of the list is there, in its order, with a name in each language and with a home: an
 // attribute, or a rule that keeps it out.
 func TestEachItemHasAHome(t *testing.T) {
@@ -24,8 +21,8 @@ func TestEachItemHasAHome(t *testing.T) {
 	c := Default()
 	for _, i := range c.Items() {
 		have = append(have, i.ID)
-		if waits := slices.Contains(awaited, i.ID); i.Home() == waits {
-			t.Errorf("item %s: has a home: %v, awaited: %v", i.ID, i.Home(), waits)
+		if !i.Home() {
+			t.Errorf("item %s has no home", i.ID)
 		}
 		for _, lang := range words.Languages() {
 			if name := i.Label.In(lang); name == i.ID {

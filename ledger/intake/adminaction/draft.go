@@ -100,16 +100,6 @@ func (f *fact) tell(
 	return t, nil
 }
 
-// without takes out what a rule refuses, and counts it. What tells who acted, and on what, no rule
-// may refuse.
-func (t *telling) without(refused func(*schemas.Attribute) bool) {
-	for _, values := range []*[]schemas.Value{&t.what, &t.who, &t.once} {
-		before := len(*values)
-		*values = slices.DeleteFunc(*values, func(v schemas.Value) bool { return refused(v.Attr) })
-		t.refused += before - len(*values)
-	}
-}
-
 // resolvedTarget is a target whose person and device are known to us.
 type resolvedTarget struct {
 	target

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"maps"
 	"time"
 
 	"github.com/google/uuid"
@@ -45,6 +46,22 @@ func (f *fact) Origin() (string, time.Time) { return f.source, f.occurred }
 // RefusalStream is derived: the record's id is random at its source.
 func (f *fact) RefusalStream(tx *vault.Tx, _ string) (schemas.Stream, bool, error) {
 	return tx.FactStream("refusal", audit.Namespace, f.id), false, nil
+}
+
+// Without takes out what is told of the action as a whole, and of who acted: a target is told
+// apart by all that is kept of it.
+func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *f, 0
+	for _, values := range []*map[string]json.RawMessage{&kept.open, &kept.actor.values} {
+		out := func(id string, v json.RawMessage) bool {
+			return refused(f.kind.catalogue.MustAttribute(id)) && !record.IsEmpty(v)
+		}
+		before := len(*values)
+		*values = maps.Clone(*values)
+		maps.DeleteFunc(*values, out)
+		n += before - len(*values)
+	}
+	return &kept, n
 }
 
 func (f *fact) stream(tx *vault.Tx) schemas.Stream {
@@ -107,7 +124,7 @@ func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	if st.Exists {
 		n = a.compare(t)
 		p.Tally.Disputed = n.differs
-		if n.none() && len(f.refused) == 0 && t.refused == 0 {
+		if n.none() && len(f.refused) == 0 && !p.RefusedItems() {
 			return nil, plan.Unchanged, nil
 		}
 		// Only what is new makes anybody known.
@@ -125,7 +142,7 @@ func (f *fact) write(
 	p *plan.Planner, st *plan.StreamState, t telling, targets []resolvedTarget, n news,
 ) ([]plan.Step, plan.Outcome, error) {
 	a, k := st.Content.(*toldAction), f.kind
-	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, p.RefusedByPolicy(f.refused, t.refused))
+	refusals, apply, err := p.Refusals(st.Stream, f.source, f.occurred, f.refused)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -180,7 +197,6 @@ func (r resolving) telling() (telling, []resolvedTarget, error) {
 		f.actor.values = f.withoutPerson(f.actor, r.p.Tally)
 	}
 	t, err := f.tell(actor, targets, r.yours(targets))
-	t.without(r.p.Tenant.Policy.Refuses)
 	return t, targets, err
 }
 

@@ -324,7 +324,6 @@ type telling struct {
 	who      []schemas.Value // by whom: likewise
 	once     []schemas.Value
 	cut      int // values
-	refused  int // values, by the tenant's policy
 	actor    uuid.UUID
 	targets  []toldAnew
 }

@@ -101,6 +101,13 @@ func (f *fact) Look(l *plan.Looking) {
 	l.Meet(f.user)
 }
 
+// Without takes out of the values.
+func (f *fact) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *f, 0
+	kept.values, n = plan.WithoutValues(f.values, refused)
+	return &kept, n
+}
+
 // Plan finds whom and what the record is about. One that is told already tells nothing more.
 func (f *fact) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 	stream, err := p.Mapped(f.mapped())

@@ -17,6 +17,7 @@ import (
 // snapshot is what one record tells of a device.
 type snapshot struct {
 	*entity.Snapshot
+	whole       *entity.Snapshot // with all that may not be kept of it
 	kind        *kind
 	intuneID    string
 	directoryID string
@@ -34,7 +35,8 @@ type parser struct {
 }
 
 func (k *kind) parser(in plan.Parsing, source string) *parser {
-	return &parser{in: in, snapshot: &snapshot{Snapshot: entity.NewSnapshot(source), kind: k,
+	told := entity.NewSnapshot(source)
+	return &parser{in: in, snapshot: &snapshot{Snapshot: told, whole: told, kind: k,
 		refused: in.Never}}
 }
 

@@ -146,14 +146,17 @@ func (s *snapshot) mayRefuse() (rules []string) {
 	return rules
 }
 
+// Without takes out of the snapshot: what it told stays known, so that none of it stands open.
+func (s *snapshot) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *s, 0
+	kept.Snapshot, n = s.Snapshot.Without(refused)
+	return &kept, n
+}
+
 // Plan compares the snapshot with what is known of the device.
 func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
-	told := s // what the record tells, with all that may not be kept of it
 	kept := *s
 	s = &kept
-	var refused int
-	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
-	s.refused = p.RefusedByPolicy(s.refused, refused)
 	if err := s.Expired(p.Tx); err != nil {
 		return nil, 0, err
 	}
@@ -189,7 +192,7 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	if then != owner {
-		refusals = told.refused // no news about the device as it is now
+		refusals = s.refused // no news about the device as it is now
 	}
 	p.Meet(plan.Met{Device: device.ID, Stream: device.Stream, IDs: []string{s.intuneID, s.directoryID}})
 	holds := holding{kind: s.kind, device: device.ID, ownership: owner, shared: st.sharedOf(s),
@@ -198,18 +201,17 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		holds.user = user
 	}
 	return func() ([]plan.Step, plan.Outcome, error) {
-		return s.write(p, known, told.Snapshot, holds, who, lists, refusals)
+		return s.write(p, known, holds, who, lists, refusals)
 	}, 0, nil
 }
 
 // write reports what rules keep out, and what the snapshot changes.
 func (s *snapshot) write(
-	p *plan.Planner, known *plan.StreamState, told *entity.Snapshot, holds holding, who userHint,
-	lists []entity.ResolvedList,
+	p *plan.Planner, known *plan.StreamState, holds holding, who userHint, lists []entity.ResolvedList,
 	refused []plan.Refusal,
 ) ([]plan.Step, plan.Outcome, error) {
 	st := known.Content.(*State)
-	terms := st.terms(known.Exists, s, who, holds, p.Unlimited)
+	terms := st.terms(p, known.Exists, s, who, holds)
 	diff := st.Diff(s.Snapshot, lists, terms)
 	steps, apply, err := p.Refusals(known.Stream, s.Source, s.Observed, refused)
 	if err != nil {
@@ -233,7 +235,7 @@ func (s *snapshot) write(
 	if err := st.Former(p.Tx, diff); err != nil {
 		return nil, 0, err
 	}
-	diff.Protect(told, st.State)
+	diff.Protect(s.whole, st.State)
 	d := s.kind.drafter(p, known, s, holds)
 	changes, err := p.Encode(known, d.Events(st.State, s.Snapshot, diff))
 	if err != nil {

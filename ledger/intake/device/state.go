@@ -286,13 +286,15 @@ func (s *State) ownershipOf(snap *snapshot) (now, then string) {
 }
 
 // terms are what a device adds to the comparison: whose its data is may change with the snapshot.
-func (s *State) terms(exists bool, snap *snapshot, who userHint, next holding, unlimited bool) entity.Terms {
+// What the tenant's policy refuses by now is not told again.
+func (s *State) terms(p *plan.Planner, exists bool, snap *snapshot, who userHint, next holding) entity.Terms {
 	moved := exists && (next.user != s.User || next.ownership != s.Text(s.kind.ownership) ||
 		next.shared != isShared(s.Text(s.kind.shared)))
 	seen, _ := s.Value(s.kind.userID)
-	t := entity.Terms{Restate: moved, Unlimited: unlimited,
-		Apart: s.kind.ofEach,
-		Drop:  func(a *schemas.Attribute) bool { return a == s.kind.app && next.ownership != ownershipCompany },
+	t := entity.Terms{Restate: moved, Unlimited: p.Unlimited, Apart: s.kind.ofEach,
+		Drop: func(a *schemas.Attribute) bool {
+			return a == s.kind.app && next.ownership != ownershipCompany || p.Tenant.Policy.Refuses(a)
+		},
 	}
 	if who == userUntold && (s.User != uuid.Nil && seen.Newer(snap.Moment) || !snap.Newer(s.past.user)) {
 		t.Stale = entity.OfUser // of a user before
@@ -329,6 +331,8 @@ func (h holding) owner() uuid.UUID {
 // vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
 func (h holding) vaultOwnership() string {
 	switch {
+	case h.shared && h.ownership == ownershipCompany:
+		return vault.OwnershipSharedCompany
 	case h.shared:
 		return vault.OwnershipShared
 	case h.ownership == ownershipCompany, h.ownership == "personal":

@@ -5,17 +5,24 @@ package kinds
 import (
 	"github.com/ledgerline/ledgerline/ledger/intake/account"
 	"github.com/ledgerline/ledgerline/ledger/intake/adminaction"
+	"github.com/ledgerline/ledgerline/ledger/intake/adminusage"
 	"github.com/ledgerline/ledgerline/ledger/intake/alert"
 	"github.com/ledgerline/ledgerline/ledger/intake/app"
+	"github.com/ledgerline/ledgerline/ledger/intake/billing"
 	"github.com/ledgerline/ledgerline/ledger/intake/configuration"
 	"github.com/ledgerline/ledgerline/ledger/intake/connector"
+	"github.com/ledgerline/ledgerline/ledger/intake/correspondence"
 	"github.com/ledgerline/ledgerline/ledger/intake/counts"
 	"github.com/ledgerline/ledgerline/ledger/intake/device"
+	"github.com/ledgerline/ledgerline/ledger/intake/diagnostic"
+	"github.com/ledgerline/ledgerline/ledger/intake/licence"
 	"github.com/ledgerline/ledgerline/ledger/intake/plan"
+	"github.com/ledgerline/ledgerline/ledger/intake/platformid"
 	"github.com/ledgerline/ledgerline/ledger/intake/registration"
 	"github.com/ledgerline/ledgerline/ledger/intake/remoteaction"
 	"github.com/ledgerline/ledgerline/ledger/intake/role"
 	"github.com/ledgerline/ledgerline/ledger/intake/status"
+	"github.com/ledgerline/ledgerline/ledger/intake/support"
 	"github.com/ledgerline/ledgerline/ledger/intake/terms"
 	"github.com/ledgerline/ledgerline/schemas"
 )
@@ -36,5 +43,12 @@ func All(c *schemas.Catalogue) []plan.Kind {
 		registration.New(c),
 		status.New(c),
 		terms.New(c),
+		support.New(c),
+		platformid.New(c),
+		licence.New(c),
+		diagnostic.New(c),
+		correspondence.New(c),
+		billing.New(c),
+		adminusage.New(c),
 	}
 }

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/ledgerline/ledgerline/ledger/vault"
@@ -106,8 +107,9 @@ func (e *encoder) finish() error {
 // Encode turns the drafts into appends to one stream, the first behind what is known of it.
 // Advance notes that they will be appended. The keys are found here, and whatever becomes of the
 // record is decided; the bytes of the events are there after Finish. The drafts are the planner's
-// from now on.
+// from now on. No value passes that the tenant's policy refuses, whoever made it.
 func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error) {
+	drafts = p.allowed(drafts)
 	seals := make([]*vault.Sealing, len(drafts))
 	events, sizes := make([]schemas.Event, len(drafts)), make([]int, len(drafts))
 	large := false
@@ -146,6 +148,28 @@ func (p *Planner) Encode(st *StreamState, drafts []schemas.Draft) ([]Step, error
 		steps = append(steps, Step{Stream: st.Stream, Expect: expect, Events: events[first:]})
 	}
 	return steps, nil
+}
+
+// allowed returns the drafts without values that the tenant's policy refuses, and without those
+// that told nothing else.
+func (p *Planner) allowed(drafts []schemas.Draft) []schemas.Draft {
+	if len(p.Tenant.Policy.Items) == 0 {
+		return drafts
+	}
+	kept := drafts[:0]
+	for _, d := range drafts {
+		before := len(d.Values)
+		d.Values = slices.DeleteFunc(d.Values, func(v schemas.Value) bool {
+			return !v.Removed && p.Tenant.Policy.Refuses(v.Attr)
+		})
+		if n := before - len(d.Values); n > 0 {
+			p.Tally.RefuseItems(RulePolicy, n)
+		}
+		if before == 0 || len(d.Values) > 0 {
+			kept = append(kept, d)
+		}
+	}
+	return kept
 }
 
 // Finish returns once the events of all steps have their bytes. It is called once, when all is

@@ -87,6 +87,9 @@ type Record interface {
 	// Look names whom, what and which streams planning it will ask for: what it misses costs more
 	// trips to the vault, and one more round where a stream has to be read.
 	Look(*Looking)
+	// Without returns the record without the values of the attributes that the tenant's policy
+	// refuses, and how many of them it tells: itself where it tells none. It changes nothing.
+	Without(refused func(*schemas.Attribute) bool) (Record, int)
 	// Plan resolves whom and what the record names and compares it with what is known, and changes
 	// no state. ErrNeedState: a stream has to be read first; it is asked for then. A nil Act means
 	// that nothing is to be written, and the outcome stands.

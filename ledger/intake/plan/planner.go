@@ -43,6 +43,7 @@ type Planner struct {
 	met      []Met                           // whom the record being planned names by their ids
 	encoder  encoder
 
+	refusedItems     int         // values of the record being planned that the tenant's policy refuses
 	rests, unsettled []taken.Tag // of the record being planned
 	asOf             uint64      // of the oldest state that it was planned on
 }
@@ -235,8 +236,11 @@ type Result struct {
 	AsOf                      uint64 // the count of unsettlings as of which it rests on them
 }
 
-// Bar is the rule by which a whole record is kept out before it is planned; the zero Bar is none.
+// Bar is the rule by which a whole record is kept out: before it is planned, or as the error of
+// its planning. The zero Bar is none.
 type Bar struct{ Rule, Category string }
+
+func (b Bar) Error() string { return "is kept out by the rule " + b.Rule }
 
 // Forged is the bar of a record that holds a text that would be taken for a sealed value.
 var Forged = Bar{RuleSealed, categoryRecord}
@@ -264,7 +268,7 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	p.MeetAnew()
 	p.Tx.Known().Rests(nil) // of whoever asked before
 	p.rests, p.unsettled = nil, nil
-	out, err := p.resolve(r)
+	out, err := p.resolve(p.without(r))
 	rests, sure := p.Tx.Known().Rests(p.rests)
 	out.Rests, out.Unsettled, out.Vague = rests, p.unsettled, !sure
 	var field *record.FieldError
@@ -273,6 +277,8 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	case err == nil:
 		out.Tally = *p.Tally
 		return out, nil
+	case errors.As(err, &bar):
+		return p.refuse(r, parsed, bar.Rule, bar.Category)
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):

@@ -50,7 +50,7 @@ func (p *Planner) KeepApps(h vault.DeviceHint) error {
 	if found {
 		p.rests = append(p.rests, taken.TagOf(d.Stream))
 	}
-	if d.Ownership != Company {
+	if d.Ownership != Company && d.Ownership != vault.OwnershipSharedCompany {
 		return keptOut{Bar{RulePersonalApps, CategoryApps}}
 	}
 	return nil
@@ -73,15 +73,39 @@ func ruleOf(category string) string {
 	return RuleNever
 }
 
-// RefusedByPolicy adds to the refusals of a record that the tenant's policy keeps so many of its
-// values out.
-func (p *Planner) RefusedByPolicy(refusals []Refusal, n int) []Refusal {
-	if n == 0 {
-		return refusals
+// without takes out of the record what the tenant's policy refuses, whatever its kind, and counts
+// it. What a kind makes beside that goes the same way in Encode.
+func (p *Planner) without(r Record) Record {
+	p.refusedItems = 0
+	if len(p.Tenant.Policy.Items) == 0 {
+		return r
 	}
-	p.Tally.RefuseItems(RulePolicy, n)
-	return append(slices.Clone(refusals), Refusal{RulePolicy, RulePolicy, n})
+	kept, n := r.Without(p.Tenant.Policy.Refuses)
+	if p.refusedItems = n; n > 0 {
+		p.Tally.RefuseItems(RulePolicy, n)
+	}
+	return kept
 }
+
+// WithoutValues returns the values without those of refused attributes, and how many these are.
+func WithoutValues(
+	values map[*schemas.Attribute]json.RawMessage, refused func(*schemas.Attribute) bool,
+) (kept map[*schemas.Attribute]json.RawMessage, n int) {
+	for a := range values {
+		if refused(a) {
+			n++
+		}
+	}
+	if n == 0 {
+		return values, 0
+	}
+	kept = maps.Clone(values)
+	maps.DeleteFunc(kept, func(a *schemas.Attribute, _ json.RawMessage) bool { return refused(a) })
+	return kept, n
+}
+
+// RefusedItems reports whether the tenant's policy keeps a part of the record being planned out.
+func (p *Planner) RefusedItems() bool { return p.refusedItems > 0 }
 
 // Key tells the refusals of one stream apart: each has a stream of its own, which counts it.
 func (r Refusal) Key() string {
@@ -106,6 +130,8 @@ func Barred(source string, at time.Time, raw []byte) Record {
 
 func (b *barred) Origin() (string, time.Time) { return b.source, b.at }
 func (b *barred) Look(*Looking)               {}
+
+func (b *barred) Without(func(*schemas.Attribute) bool) (Record, int) { return b, 0 }
 
 func (b *barred) Plan(*Planner) (Act, Outcome, error) {
 	return nil, 0, errors.New("a record that is barred was planned")
@@ -156,12 +182,16 @@ func (p *Planner) refusalDraft(s schemas.Stream, source string, at time.Time, r 
 	return draft
 }
 
-// Refusals reports what rules keep out of a stream: first, and when a later count differs. apply
-// brings the states forward, once the record that tells so is planned.
+// Refusals reports what rules keep out of a stream, the tenant's policy among them: first, and
+// when a later count differs. apply brings the states forward, once the record that tells so is
+// planned.
 func (p *Planner) Refusals(
 	concerned schemas.Stream, source string, at time.Time, all []Refusal,
 ) (steps []Step, apply func(), err error) {
 	var applies []func()
+	if p.refusedItems > 0 {
+		all = append(slices.Clone(all), Refusal{RulePolicy, RulePolicy, p.refusedItems})
+	}
 	for _, r := range all {
 		stream, err := p.minted(p.Tx.RefusalStream(concerned, r.Key()))
 		if err != nil {

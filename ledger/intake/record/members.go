@@ -17,6 +17,16 @@ type Record struct {
 	Table      string // of Log Analytics, for a row of it
 	Columns    bool   // its members are named by the header of a table: names of several words
 	Parent     string // id of that of whose collection it is, as its page tells
+	Event      *Event // the CloudEvent that brought it, nil for none
+}
+
+// Event is the envelope of a CloudEvent, whatever brought it. Source and ID together tell one from
+// all others.
+type Event struct {
+	ID, Source, Type, Time string
+	Extensions             *Members    // attributes that the specification does not name
+	Never                  string      // the category of its data, where that is never collected
+	Fault                  *FieldError // why it is none that can be taken; nil where it can
 }
 
 // Begins reports whether a JSON value begins with b, and so is of that type.

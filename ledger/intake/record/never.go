@@ -16,9 +16,10 @@ import (
 const CategoryLocation = catalogue.CategoryLocation
 
 // DropNever takes out of the record what is never collected, and counts it by category. whole is
-// the category of a record that is such a thing itself: nothing of it may be looked at.
-func (r *Record) DropNever() (counts map[string]int, whole string) {
-	s := stripping{}
+// the category of a record that is such a thing itself: nothing of it may be looked at. more are
+// names that hold such things in this record alone, in plain letters, and the category of each.
+func (r *Record) DropNever(more map[string]string) (counts map[string]int, whole string) {
+	s := stripping{more: more}
 	for name, raw := range r.All {
 		if name == "location" && r.Properties != nil {
 			continue // of Azure Monitor: the region of its own servers
@@ -27,6 +28,11 @@ func (r *Record) DropNever() (counts map[string]int, whole string) {
 			r.Delete(name)
 		} else if changed {
 			r.Set(name, kept)
+		}
+	}
+	if r.Event != nil {
+		for name, raw := range r.Event.Extensions.All {
+			s.member(name, raw) // nothing of them is kept
 		}
 	}
 	if whole = media(r.Members); whole != "" {
@@ -39,7 +45,18 @@ func (r *Record) DropNever() (counts map[string]int, whole string) {
 }
 
 // stripping counts what it takes out.
-type stripping struct{ counts map[string]int }
+type stripping struct {
+	counts map[string]int
+	more   map[string]string
+}
+
+// category is that of what a member of that name holds, "" for what may be kept.
+func (s *stripping) category(name string) string {
+	if c := catalogue.NeverCollected(name); c != "" || s.more == nil {
+		return c
+	}
+	return s.more[catalogue.PlainName(name)]
+}
 
 func (s *stripping) drop(category string) {
 	if s.counts == nil {
@@ -51,11 +68,11 @@ func (s *stripping) drop(category string) {
 // member returns what may be kept of a member, nil for nothing. Most are kept as they are, which
 // is told without taking them apart.
 func (s *stripping) member(name string, raw json.RawMessage) (kept json.RawMessage, changed bool) {
-	if c := catalogue.NeverCollected(name); c != "" && tells(raw) {
+	if c := s.category(name); c != "" && tells(raw) {
 		s.drop(c)
 		return nil, true
 	}
-	if !mayHold(raw) || catalogue.NotNever(name) {
+	if s.more == nil && !mayHold(raw) || catalogue.NotNever(name) {
 		return raw, false
 	}
 	return s.value(raw, 0)
@@ -99,7 +116,7 @@ func (s *stripping) object(raw json.RawMessage, depth int) (json.RawMessage, boo
 	}
 	changed := s.pair(m)
 	for name, inner := range m.All {
-		if c := catalogue.NeverCollected(name); c != "" && tells(inner) {
+		if c := s.category(name); c != "" && tells(inner) {
 			s.drop(c)
 			m.Delete(name)
 			changed = true

@@ -68,7 +68,7 @@ func TestWhatIsNeverCollectedIsTakenOutWhereverItStands(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		counts, whole := r.DropNever()
+		counts, whole := r.DropNever(nil)
 		if len(counts) != 0 || whole != "" || string(schemas.JSON(r.Members)) != string(clean) {
 			t.Fatalf("%s became %s, %v", clean, schemas.JSON(r.Members), counts)
 		}
@@ -91,7 +91,7 @@ func TestWhatIsNeverCollectedIsTakenOutWhereverItStands(t *testing.T) {
 		if r, err = ReadRecord(dirty); err != nil {
 			t.Fatal(err)
 		}
-		counts, whole = r.DropNever()
+		counts, whole = r.DropNever(nil)
 		text := string(schemas.JSON(r.Members))
 		if counts[category] != 1 || len(counts) != 1 || whole != "" {
 			t.Fatalf("%s: counted %v, whole %q", dirty, counts, whole)
@@ -116,20 +116,20 @@ func TestWhatLooksLikeItIsKept(t *testing.T) {
 		}
 		r.Properties = r.Object("properties")
 		before := string(schemas.JSON(r.Members))
-		counts, whole := r.DropNever()
+		counts, whole := r.DropNever(nil)
 		if after := string(schemas.JSON(r.Members)); len(counts) > 0 || whole != "" || after != before {
 			t.Errorf("%s became %s, %v, %q", text, after, counts, whole)
 		}
 	}
 	r, _ := ReadRecord([]byte(`{"p":[{"displayName":"Last-Known Location","oldValue":null,"newValue":"here"},` +
 		`{"displayName":"Name","newValue":"n"}]}`))
-	counts, _ := r.DropNever()
+	counts, _ := r.DropNever(nil)
 	if text := string(schemas.JSON(r.Members)); counts[CategoryLocation] != 1 || strings.Contains(text, "here") ||
 		!strings.Contains(text, `"n"`) {
 		t.Errorf("%v: %s", counts, text)
 	}
 	r, _ = ReadRecord([]byte(`{"id":"1","contentType":"image/jpeg","contentBytes":"AAAA"}`))
-	if _, whole := r.DropNever(); whole != "photos" {
+	if _, whole := r.DropNever(nil); whole != "photos" {
 		t.Errorf("a picture is refused as %q", whole)
 	}
 }
@@ -146,7 +146,7 @@ func BenchmarkDropNever(b *testing.B) {
 	}
 	b.SetBytes(int64(len(raw)))
 	for b.Loop() {
-		if counts, _ := r.DropNever(); len(counts) > 0 {
+		if counts, _ := r.DropNever(nil); len(counts) > 0 {
 			b.Fatal(counts)
 		}
 	}

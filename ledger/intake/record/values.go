@@ -116,6 +116,12 @@ func AsGUID(s string) (string, bool) {
 	return u.String(), true
 }
 
+// IsAddress reports whether a text may be a UPN or an e-mail address.
+func IsAddress(s string) bool {
+	local, domain, ok := strings.Cut(s, "@")
+	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>")
+}
+
 // Finding says what a field of a record tells about an attribute.
 type Finding int
 

@@ -104,6 +104,13 @@ func (t *telling) Look(l *plan.Looking) {
 	}
 }
 
+// Without takes out of what stands beside action, state and times.
+func (t *telling) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *t, 0
+	kept.values, n = plan.WithoutValues(t.values, refused)
+	return &kept, n
+}
+
 // on is what is known of the device that an action is on, and of whoever used it then.
 type on struct {
 	device uuid.UUID

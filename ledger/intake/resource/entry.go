@@ -71,7 +71,7 @@ func (r *reading) texts(m *record.Members, l *list, out *entity.List, path strin
 		case err != nil:
 			return &record.FieldError{Field: fmt.Sprintf("%s[%d]", path, i), Reason: err.Error()}
 		case found != record.Reported:
-		case record.SecretText(text):
+		case record.SecretText(text), r.payment(text):
 			r.in.Tally.Withheld++
 		default:
 			out.Put(entity.Item{Key: string(value), Value: value})
@@ -195,7 +195,7 @@ func (r *reading) value(o *record.Members, name string, as As, field string) (js
 	case Name:
 		text = o.Name(name)
 	}
-	if record.Secretive(name, text) {
+	if record.Secretive(name, text) || r.payment(text) {
 		r.in.Tally.Withheld++
 		return nil, nil
 	}

@@ -16,6 +16,7 @@ import (
 // snapshot is what one record tells of a thing.
 type snapshot struct {
 	*entity.Snapshot
+	whole   *entity.Snapshot // with all that may not be kept of it
 	kind    *kind
 	form    *form
 	id      string           // what tells the thing apart, as it is looked for
@@ -36,8 +37,9 @@ const odataType = "@odata.type"
 
 // parse reads a record. One that tells no time of its own is dated by its file.
 func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
+	whole := entity.NewSnapshot(f.Origin)
 	r := &reading{in: in, shapes: record.Shapes{Seen: in.Seen},
-		snapshot: &snapshot{Snapshot: entity.NewSnapshot(f.Origin), kind: k, form: f, refused: in.Never}}
+		snapshot: &snapshot{Snapshot: whole, whole: whole, kind: k, form: f, refused: in.Never}}
 	if in.Around != nil {
 		r.prefix = f.Inside.Member + "."
 	}
@@ -65,6 +67,15 @@ func (k *kind) parse(f *form, in plan.Parsing) (plan.Record, error) {
 // envelope returns the members that tell of the thing, and when that was so, as far as the record
 // says it.
 func (r *reading) envelope() (m *record.Members, told record.NamedText, at time.Time, err error) {
+	if e := r.in.Event; e != nil {
+		r.prefix = "data."
+		r.in.Seen.Use("", e.Extensions, nil)
+		told = record.NamedText{Field: "time", Value: e.Time}
+		if e.Time != "" {
+			at, err = record.FirstTime(told)
+		}
+		return r.in.Members, told, at, err
+	}
 	if r.form.Category == "" {
 		return r.in.Members, told, at, nil
 	}
@@ -129,6 +140,7 @@ func (r *reading) read(m *record.Members) error {
 
 // take reads the fields of a table. What would be kept and betrays a secret by itself is left out.
 func (r *reading) take(m *record.Members, table []entity.Mapping) error {
+	r.withoutPayments(m, table)
 	err := r.Read(r.kind.catalogue, m, table,
 		func(a *schemas.Attribute, value json.RawMessage, found record.Finding) record.Finding {
 			text, ok := record.AsText(value)
@@ -146,6 +158,22 @@ func (r *reading) take(m *record.Members, table []entity.Mapping) error {
 		}
 	}
 	return err
+}
+
+// payment reports whether a number of a card or account stands in a text. What an event tells may
+// be anybody's writing; serials and numbers of SIM cards, which other sources tell, look alike.
+func (r *reading) payment(text string) bool { return r.in.Event != nil && record.Payment(text) }
+
+// withoutPayments leaves out the fields of an event in which a number of a card or account stands,
+// as it is written, but for what tells the thing apart: numbers of cases may look like one.
+func (r *reading) withoutPayments(m *record.Members, table []entity.Mapping) {
+	for _, f := range table {
+		text, ok := record.AsText(m.Get(f.Field))
+		if ok && f.Attr != r.kind.Identity && r.payment(text) {
+			r.in.Tally.Withheld++
+			m.Delete(f.Field)
+		}
+	}
 }
 
 // isWord reports whether a value is one of a closed vocabulary, a number or the like, which can

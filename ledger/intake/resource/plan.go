@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -76,7 +75,7 @@ func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h va
 		switch text := text(n.attr); {
 		case n.by == ByID:
 			h.ObjectID, _ = record.AsGUID(text)
-		case !isAddress(text):
+		case !record.IsAddress(text):
 		case n.by == ByUPN:
 			h.UPN = text
 		case n.by == ByEmail:
@@ -89,15 +88,16 @@ func (s *snapshot) named(by []named, text func(*schemas.Attribute) string) (h va
 	return h
 }
 
-// isAddress reports whether a text may be a UPN or an e-mail address.
-func isAddress(s string) bool {
-	local, domain, ok := strings.Cut(s, "@")
-	return ok && local != "" && strings.Contains(domain, ".") && !strings.ContainsAny(s, " <>")
-}
-
 // onDevice is the device whose apps the record tells of.
 func (s *snapshot) onDevice() vault.DeviceHint {
 	return vault.DeviceHint{IntuneID: s.appsOn, At: s.Age()}
+}
+
+// Without takes out of the snapshot: what it told stays known, so that none of it stands open.
+func (s *snapshot) Without(refused func(*schemas.Attribute) bool) (plan.Record, int) {
+	kept, n := *s, 0
+	kept.Snapshot, n = s.Snapshot.Without(refused)
+	return &kept, n
 }
 
 // Plan compares the snapshot with what is known of the thing.
@@ -110,11 +110,6 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 			return nil, 0, err
 		}
 	}
-	told := *s
-	s = &told
-	var refused int
-	s.Snapshot, refused = s.Without(p.Tenant.Policy.Refuses)
-	s.refused = p.RefusedByPolicy(s.refused, refused)
 	w := &writing{snapshot: s, p: p, kept: s.Clone(), whose: map[*schemas.Attribute]uuid.UUID{}}
 	stream, err := w.stream()
 	if err != nil {
@@ -243,7 +238,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	diff.Name(func(a *schemas.Attribute) uuid.UUID { return w.whose[a] })
-	diff.Protect(w.Snapshot, st)
+	diff.Protect(w.whole, st)
 	d := w.drafter()
 	steps, err := p.Encode(w.known, d.Events(st, w.kept, diff))
 	if err != nil {

@@ -5,12 +5,14 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
 )
 
 // The closed vocabulary of an event's source: the issuing interface, never the transport.
 const (
 	Graph        = "graph"
 	AzureMonitor = "azure-monitor"
+	CloudEvents  = "cloud-events" // whoever sends them: nobody else tells of these things
 )
 
 // Form is how one source writes the records of one kind. All that is known of kinds here is what
@@ -55,7 +57,24 @@ type Form struct {
 
 	// Tables are how its records stand in tables of separated values.
 	Tables []Table
+
+	// Event is the type of a CloudEvent whose data is such a record, behind cloudevents.Prefix.
+	Event string
+	// Never are names of members, in plain letters, that hold in these records what is never
+	// collected, and its category.
+	Never map[string]string
 }
+
+// OfEvent returns the form of records that are the data of CloudEvents of that type. never is as
+// in Form.
+func OfEvent(typ string, never map[string]string) Form {
+	return Form{Name: typ, Origin: CloudEvents, Event: typ, Never: never}
+}
+
+// Bodies are how members are named that hold what a message says, or what is attached to one.
+var Bodies = map[string]string{"body": "email", "bodypreview": "email", "uniquebody": "email", "message": "email",
+	"messages": "email", "text": "email", "html": "email", "content": "email", "snippet": "email", "subject": "email",
+	"attachment": "files", "file": "files", "filename": "files", "transcript": "messages", "recording": "files"}
 
 // Overview tells by its properties a record of a category that is about all others: it has the one
 // member and lacks the other.
@@ -85,13 +104,14 @@ type Recogniser struct {
 	collections map[string]*Form
 	tables      map[string]string // of Log Analytics, lower-cased, and the category that each holds
 	names       map[string]string // of Graph, by their lower-case form
+	events      map[string]*Form  // by type of CloudEvent
 	sheets      []*sheet
 }
 
 // NewRecogniser returns the recogniser of those forms. What one leaves empty it is not known by.
 func NewRecogniser(forms []Form) *Recogniser {
 	r := &Recogniser{types: map[string]*Form{}, collections: map[string]*Form{}, tables: map[string]string{},
-		names: map[string]string{}}
+		names: map[string]string{}, events: map[string]*Form{}}
 	for i := range forms {
 		f := forms[i]
 		r.forms = append(r.forms, &f)
@@ -106,6 +126,9 @@ func NewRecogniser(forms []Form) *Recogniser {
 		}
 		for _, n := range f.Fields {
 			r.names[strings.ToLower(n)] = n
+		}
+		if f.Event != "" {
+			r.events[cloudevents.Prefix+f.Event] = &f
 		}
 		for i := range f.Tables {
 			r.sheets = append(r.sheets, newSheet(&f, &f.Tables[i]))

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
 	"github.com/ledgerline/ledgerline/schemas"
 	"github.com/ledgerline/ledgerline/schemas/catalogue"
 )
@@ -57,6 +58,9 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 	if rec.Members == nil {
 		return kind{Name: "no object"}
 	}
+	if rec.Event != nil {
+		return r.eventKind(rec)
+	}
 	if k, is := r.monitorKind(rec); is {
 		return k
 	}
@@ -76,6 +80,21 @@ func (r *Recogniser) kind(rec record.Record, context string) kind {
 		return taken(form)
 	}
 	return unnamed
+}
+
+// eventKind tells the kind of a CloudEvent by its type. One of another's type may hold a record
+// that says itself what it is, and then is no more than what is around it.
+func (r *Recogniser) eventKind(rec record.Record) kind {
+	form := r.events[rec.Event.Type]
+	switch {
+	case rec.Event.Never != "" || rec.Event.Fault != nil:
+		return kind{Name: cloudevents.Name, Named: true, Never: rec.Event.Never}
+	case form != nil:
+		return taken(form)
+	case r.holdsRecord(rec.Get(cloudevents.Data), 1, false):
+		return unnamed
+	}
+	return byName(rec.Event.Type)
 }
 
 // TypeName returns the name of a type of Graph, as an @odata.type tells it.

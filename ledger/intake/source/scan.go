@@ -45,6 +45,9 @@ func (r *Recogniser) Recognise(it Item) (Item, error) {
 	if it.Kind.Form == nil {
 		it.Kind = r.kind(*it.Rec, it.Context)
 	}
+	if e := it.Rec.Event; e != nil && e.Fault != nil && e.Never == "" {
+		return it, e.Fault
+	}
 	if it.Rec.Members != nil {
 		it.Rec.Parent = parentOf(contextOf(*it.Rec, it.Context))
 	}

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
+	"github.com/ledgerline/ledgerline/ledger/intake/source/cloudevents"
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
@@ -17,6 +18,10 @@ import (
 
 // settle brings the record into the form of its source.
 func (r *Recogniser) settle(rec *record.Record) {
+	if cloudevents.Is(rec.Members) {
+		r.open(rec)
+		return
+	}
 	if table := r.table(rec.Members); table != "" {
 		r.fromLogAnalytics(rec, table)
 	} else if r.isSDK(rec.Members) {
@@ -30,6 +35,18 @@ func (r *Recogniser) settle(rec *record.Record) {
 		}
 	}
 	rec.Properties = rec.Object("properties")
+}
+
+// open reads a CloudEvent, and makes a record of its data where its type is one that is taken in.
+func (r *Recogniser) open(rec *record.Record) {
+	e := cloudevents.Read(rec.Members)
+	if rec.Event = e; e.Fault != nil || r.events[e.Type] == nil || e.Never != "" {
+		return
+	}
+	var data *record.Members
+	if data, e.Fault = cloudevents.DataOf(rec.Members); e.Fault == nil {
+		rec.Members = data
+	}
 }
 
 // table returns the table that a row of Log Analytics is of: the one it names, or where a query

@@ -123,7 +123,11 @@ func (f *walkedFile) keep(err error) error {
 
 func (f *walkedFile) record(it Item) error {
 	it, err := f.forms.Recognise(it)
+	var field *record.FieldError
 	switch {
+	case errors.As(err, &field):
+		f.known = true
+		return f.broken(Flaw{Line: it.Line, Number: it.Number, Field: field.Field, Reason: field.Reason})
 	case err != nil:
 		return f.broken(Flaw{Line: it.Line, Number: it.Number, Reason: err.Error()})
 	case it.Kind.Named:

@@ -31,7 +31,7 @@ const (
 // report's columns.
 func Processing(i *catalogue.Item) []Cell {
 	recipients := recipientsUnregistered
-	if i.Rule == catalogue.RuleNever || i.Rule == catalogue.RuleWithheld {
+	if i.Rule == catalogue.RuleNever || i.Rule == catalogue.RuleWithheld || i.Rule == catalogue.RuleReplaced {
 		recipients = recipientsNobody
 	}
 	return []Cell{Text(i.ID), Named(OfItem, i.ID), Named(OfSection, i.Section), Named(OfAim, i.Section),
