@@ -15,8 +15,8 @@ import (
 )
 
 // OwnershipCompany is the ownership under which a device's identifiers are its own, and so is
-// OwnershipShared, of one that many persons use, and OwnershipSharedCompany, where it is a company's
-// too; any other is the person's.
+// OwnershipShared, of one that many persons use, and OwnershipSharedCompany, where it is a
+// company's too; any other is the person's.
 const (
 	OwnershipCompany       = "company"
 	OwnershipShared        = "shared"
