@@ -658,7 +658,7 @@ func TestOddValuesOfAResourceAreToldByField(t *testing.T) {
 			switch entries, is := rec[name].([]any); {
 			case is && rapid.Bool().Draw(rt, "inside"):
 				entries[0] = value
-				if e, ok := entries[len(entries)-1].(object); ok {
+				if e, ok := entries[len(entries)-1].(object); ok && len(e) > 0 {
 					of := rapid.SampledFrom(slices.Sorted(maps.Keys(e))).Draw(rt, "member")
 					entries[0] = maps.Clone(e)
 					entries[0].(object)[of] = value
