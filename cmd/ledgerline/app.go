@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/tenants"
+	"github.com/ledgerline/ledgerline/internal/answer"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/desk"
 	"github.com/ledgerline/ledgerline/internal/node"
@@ -42,9 +43,7 @@ func (a *app) in() *words.Language {
 }
 
 // print writes what an act for a tenant came to: for programs, or for people in their language.
-func (a *app) print(c *cli.Call, doc interface {
-	WriteText(io.Writer, *words.Language)
-}, err error) error {
+func (a *app) print(c *cli.Call, doc answer.Doc, err error) error {
 	if err != nil {
 		return err
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/alone"
+	"github.com/ledgerline/ledgerline/cmd/ledgerline/subject"
 	"github.com/ledgerline/ledgerline/cmd/ledgerline/tenants"
 	"github.com/ledgerline/ledgerline/internal/cli"
 	"github.com/ledgerline/ledgerline/internal/datadir"
@@ -96,7 +97,8 @@ func newRoot(a *app) *cobra.Command {
 	a.flags(root)
 	root.AddCommand(newUp(a), tenants.Commands(a.host()), newImport(a), newTail(a), newStatus(a), newReport(a),
 		newDSAR(a), newViews(a), newRelay(a), newLedger(a), newEventStore(a), newConnect(a), alone.Fleet(),
-		newRestore(a), newReindex(a), newOfficer(a), alone.Schema())
+		newRestore(a), newReindex(a), newOfficer(a), alone.Schema(), subject.New(subject.Door{ForTenant: a.forTenant,
+			Secret: a.secret, Print: a.print, In: a.in, Tenant: tenantFlag}))
 	cli.Explain(root, texts)
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()

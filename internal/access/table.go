@@ -38,6 +38,8 @@ const (
 	ReadRequest   Action = "read a request"
 	MakePackage   Action = "make an access package"
 	Erase         Action = "erase a person"
+	ReadSubjects  Action = "read who are one subject"
+	MergeSubjects Action = "merge subjects"
 	Import        Action = "import records"
 	AddTenant     Action = "add a tenant"
 	ChangeTenant  Action = "change a tenant"
@@ -66,6 +68,8 @@ var table = []Line{
 	{ReadRequest, []Role{Officer, Auditor, DPO}},
 	{MakePackage, []Role{Officer}},
 	{Erase, []Role{Officer}},
+	{ReadSubjects, []Role{Officer, Auditor, DPO}},
+	{MergeSubjects, []Role{Officer}},
 	{Import, []Role{TenantAdmin, Producer}},
 	{AddTenant, []Role{TenantAdmin}},
 	{ChangeTenant, []Role{TenantAdmin}},

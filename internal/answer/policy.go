@@ -52,7 +52,9 @@ func PolicyOf(in *words.Language, p policy.Policy) Policy {
 }
 
 // choice is the word for what the policy says of optional data.
-func (d Policy) choice(attr, value string) string { return catalogue.Label("enum." + attr + "." + value).Of(d.in) }
+func (d Policy) choice(attr, value string) string {
+	return catalogue.Label("enum." + attr + "." + value).Of(d.in)
+}
 
 // WriteText writes the policy as people read it.
 func (d Policy) WriteText(w io.Writer) {

@@ -216,4 +216,6 @@ var unreached = map[string]string{
 	"subject.order":           "our own uuid",
 	"subject.keys":            "our own count",
 	"subject.ground":          "our own word",
+	"subject.likeness":        "our own word",
+	"subject.persons":         "our own count",
 }

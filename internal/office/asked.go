@@ -171,6 +171,15 @@ func ParseRequest(s string) (uuid.UUID, error) {
 	return id, nil
 }
 
+// ParseMerge reads the number of a merge. Its error is a *Problem.
+func ParseMerge(s string) (uuid.UUID, error) {
+	id, err := uuid.Parse(s)
+	if err != nil {
+		return uuid.Nil, &Problem{Field: FieldMerge, Code: ErrUnfit, Given: s}
+	}
+	return id, nil
+}
+
 // ParseEvents reads ids of events. Its error is a *Problem.
 func ParseEvents(given []string) (ids []uuid.UUID, err error) {
 	for _, s := range given {

@@ -114,6 +114,26 @@ var methods = []struct {
 			_, err := o.Erase(ctx, p, tenant, uuid.New(), custody.Grounds[0], nil)
 			return err
 		}},
+	{"MergeCandidates", access.ReadSubjects, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, _, err := o.MergeCandidates(ctx, p, tenant)
+			return err
+		}},
+	{"SubjectHistory", access.ReadSubjects, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.SubjectHistory(ctx, p, tenant, "nobody@x.example")
+			return err
+		}},
+	{"MergeSubjects", access.MergeSubjects, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.MergeSubjects(ctx, p, tenant, custody.NewMerge{Subject: "nobody@x.example", Reason: "x"})
+			return err
+		}},
+	{"UnmergeSubjects", access.MergeSubjects, oneTenant, false,
+		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
+			_, err := o.UnmergeSubjects(ctx, p, tenant, uuid.New(), "x")
+			return err
+		}},
 	{"Import", access.Import, oneTenant, false,
 		func(ctx context.Context, o *Office, p access.Principal, tenant uuid.UUID) error {
 			_, err := o.Import(ctx, p, tenant, intake.Source{}, Pace{}, nil)

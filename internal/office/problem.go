@@ -22,6 +22,7 @@ const (
 	FieldPerson   = "person"   // which of several, from 1
 	FieldObserved = "observed" // a time with its zone
 	FieldRequest  = "request"  // its number
+	FieldMerge    = "merge"    // its number
 	FieldEvent    = "event"    // its id
 	FieldPath     = "path"     // of what is imported: Given is what is wrong with it
 	FieldPolicy   = "policy"   // what of it is to change

@@ -136,9 +136,13 @@ func (o *Office) person(ctx context.Context, t vault.Tenant, r custody.Request, 
 			return err
 		}
 		for _, h := range held {
-			refusals, err := tx.RefusalsOf(h.Stream)
-			if err != nil {
-				return err
+			var refusals []schemas.Stream // of a shared device they are nobody's
+			if vault.Shared(h.Ownership) {
+				h.Ownership = dsar.Shared
+			} else {
+				if refusals, err = tx.RefusalsOf(h.Stream); err != nil {
+					return err
+				}
 			}
 			p.Devices = append(p.Devices, dsar.Device{Stream: h.Stream, From: h.From, To: h.To, Ownership: h.Ownership,
 				Refusals: refusals})

@@ -46,6 +46,8 @@ func (a acts) flag(field string) string {
 		return "operator"
 	case custody.FieldRequest:
 		return "REQUEST"
+	case custody.FieldMerge:
+		return "MERGE"
 	case dsar.FieldDevices:
 		return a.say("device-of-person", nil)
 	}
@@ -194,6 +196,8 @@ var custodyKeys = map[error]struct {
 	vault.ErrErased: {"erased", Refused}, vault.ErrHeld: {"held", Refused},
 	vault.ErrExists: {"tenant-exists", Refused}, custody.ErrOwnEvent: {"own-event", Refused},
 	custody.ErrNoEvent: {"no-event", Refused}, custody.ErrNotTenants: {"not-tenants", Refused},
+	custody.ErrOneSubject: {"one-subject", Refused}, custody.ErrOwnSubject: {"own-subject", Refused},
+	custody.ErrNoMerge: {"no-merge", Wrong}, vault.ErrTooMany: {"subject-large", Refused},
 }
 
 // custody is what is wrong with an act, and whether the command line was wrong.
@@ -207,6 +211,8 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 	case custody.ErrMissing:
 		key := "required"
 		switch p.Field {
+		case custody.FieldWith:
+			key = "with-missing"
 		case custody.FieldPurpose:
 			key = "purpose-missing"
 		case custody.FieldWords:
@@ -218,7 +224,7 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 		}
 		return a.say(key, args), Wrong
 	case custody.ErrUnknown:
-		if p.Field == custody.FieldPerson {
+		if p.Field == custody.FieldPerson || p.Field == custody.FieldPersons {
 			return a.say("none-of-them", args), Wrong
 		}
 		args["given"] = " " + strconv.Quote(p.Given)
@@ -233,8 +239,15 @@ func (a acts) custody(p *custody.Problem) (text string, whose Verdict) {
 		}
 		return a.say("acts-unnamed", nil), Refused
 	case custody.ErrTooMany:
-		if p.Field == custody.FieldWords {
+		switch p.Field {
+		case custody.FieldWords:
 			return a.say("purpose-long", args), Wrong
+		case custody.FieldReason:
+			return a.say("reason-long", args), Wrong
+		}
+	case custody.ErrSeveralPersons:
+		if p.Field == custody.FieldPersons {
+			return a.say("several-subjects", args), Wrong
 		}
 	case custody.ErrUnderWay:
 		args["clock"] = p.Until.In(a.in.Location()).Format("15:04:05 -07:00")
@@ -267,9 +280,10 @@ func (a acts) denied(d *access.Denied) string {
 var officeKeys = map[string]map[error]string{
 	office.FieldZone: {nil: "zone"}, office.FieldSources: {office.ErrUnfit: "sources-unfit", nil: "sources"},
 	office.FieldName: {nil: "name"}, office.FieldTenants: {nil: "all-tenants"},
-	office.FieldPerson: {nil: "person"}, office.FieldRequest: {nil: "request"}, office.FieldEvent: {nil: "event"},
-	office.FieldPath: {office.ErrMissing: "path-missing", office.ErrUnknown: "path-unknown", nil: "path"},
-	office.FieldPace: {nil: "pace"}, office.FieldPolicy: {nil: "policy.nothing"},
+	office.FieldPerson: {nil: "person"}, office.FieldRequest: {nil: "request"}, office.FieldMerge: {nil: "merge"},
+	office.FieldEvent: {nil: "event"},
+	office.FieldPath:  {office.ErrMissing: "path-missing", office.ErrUnknown: "path-unknown", nil: "path"},
+	office.FieldPace:  {nil: "pace"}, office.FieldPolicy: {nil: "policy.nothing"},
 	office.FieldWait: {nil: "wait"},
 	office.FieldObserved: {office.ErrFuture: "observed-future", office.ErrUnknown: "observed-unknown",
 		nil: "observed"},

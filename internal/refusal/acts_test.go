@@ -30,11 +30,13 @@ var (
 	custodyCodes = []error{custody.ErrMissing, custody.ErrUnknown, custody.ErrUnfit, custody.ErrTooMany,
 		custody.ErrNoRequest, custody.ErrNoSuchPerson, custody.ErrSeveralPersons, custody.ErrOwnRequest,
 		custody.ErrUnderWay, custody.ErrOwnEvent, custody.ErrNoEvent, custody.ErrNotTenants, vault.ErrErased,
-		vault.ErrHeld, vault.ErrExists}
+		vault.ErrHeld, vault.ErrExists, custody.ErrOneSubject, custody.ErrOwnSubject, custody.ErrNoMerge,
+		vault.ErrTooMany}
 	custodyFields = []string{custody.FieldTenant, custody.FieldBy, custody.FieldPurpose, custody.FieldWords,
 		custody.FieldRequest,
 		custody.FieldRight, custody.FieldSubject, custody.FieldPerson, custody.FieldMethod, custody.FieldGround,
-		custody.FieldEvent, custody.FieldLoss}
+		custody.FieldEvent, custody.FieldLoss, custody.FieldWith, custody.FieldPersons, custody.FieldReason,
+		custody.FieldMerge}
 	officeCodes = []error{office.ErrMissing, office.ErrUnknown, office.ErrNone, office.ErrUnfit, office.ErrFuture}
 )
 

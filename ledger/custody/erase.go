@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,8 +130,8 @@ func (c *Custody) begin(ctx context.Context, p access.Principal, r Request, grou
 		if err != nil {
 			return err
 		}
-		if who == person {
-			return refused(ErrOwnRequest)
+		if own, err := isOf(tx, who, person); err != nil || own {
+			return cmp.Or(err, refused(ErrOwnRequest))
 		}
 		if len(ordered) > 0 {
 			a.order = ordered[len(ordered)-1]
@@ -332,10 +333,14 @@ func (c *Custody) complete(ctx context.Context, tenant uuid.UUID, o order,
 
 // Resume carries on with the erasures that a crash interrupted, before anything is served: one
 // whose order is in the ledger is completed, one whose order is not has not begun and is taken
-// back. It returns how many it completed and how many it took back.
+// back. Before that it settles what a crash left of merges. It returns how many it completed and
+// how many it took back.
 func (c *Custody) Resume(ctx context.Context) (completed, takenBack int, err error) {
 	fail := func(err error) (int, int, error) {
 		return completed, takenBack, fmt.Errorf("resume erasures: %w", err)
+	}
+	if err := c.resumeMerges(ctx); err != nil {
+		return fail(err)
 	}
 	pending, err := c.cfg.Vault.PendingErasures(ctx)
 	if err != nil || len(pending) == 0 {

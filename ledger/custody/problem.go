@@ -25,6 +25,9 @@ var (
 	ErrOwnEvent       = errors.New("the ledger's own")         // it stands at Seq, and is not disowned
 	ErrNoEvent        = errors.New("not in the ledger")        // it has no sequence, and is in no view
 	ErrNotTenants     = errors.New("not of this tenant")       // it stands at Seq: the operator of all may disown it
+	ErrOneSubject     = errors.New("one subject already")      // the two persons
+	ErrOwnSubject     = errors.New("the person who acts")      // nobody merges themselves
+	ErrNoMerge        = errors.New("no such merge")            // of this tenant that holds
 )
 
 // Fields of what is asked for.
@@ -41,12 +44,18 @@ const (
 	FieldGround  = "ground"
 	FieldEvent   = "event"
 	FieldLoss    = "loss"
+	FieldWith    = "with"    // by what the other person is known
+	FieldPersons = "persons" // which of several, of two persons
+	FieldReason  = "reason"
+	FieldMerge   = "merge"
 )
 
 // Problem is one thing that is wrong with what somebody asked of custody. It unwraps to its code.
 type Problem struct {
-	Field   string
-	Code    error  // one of the above; vault.ErrErased or ErrHeld of a request, vault.ErrExists of a tenant
+	Field string
+	// Code is one of the above; vault.ErrErased or ErrHeld of a request, ErrExists of a tenant,
+	// ErrTooMany of a subject.
+	Code    error
 	Given   string // never by what a person is known
 	Known   []string
 	Most    int

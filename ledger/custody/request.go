@@ -1,6 +1,7 @@
 package custody
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -84,8 +85,8 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 		if err != nil {
 			return err
 		}
-		if who == r.Person {
-			return &Problem{Field: FieldSubject, Code: ErrOwnRequest}
+		if own, err := isOf(tx, who, r.Person); err != nil || own {
+			return cmp.Or[error](err, &Problem{Field: FieldSubject, Code: ErrOwnRequest})
 		}
 		c.set(&d, "request.right", n.Right, tenantOwner)
 		c.set(&d, "request.subject", n.Identifier, personOwner(r.Person))
@@ -117,14 +118,14 @@ func (c *Custody) checkNew(n NewRequest) error {
 	return err
 }
 
-// byPerson groups matches, in the order in which the persons come first.
+// byPerson groups matches by subject, in the order in which those come first.
 func byPerson(matches []vault.PersonMatch) (out [][]vault.PersonMatch) {
 	at := map[uuid.UUID]int{}
 	for _, m := range matches {
-		i, ok := at[m.ID]
+		i, ok := at[m.One]
 		if !ok {
 			i = len(out)
-			at[m.ID] = i
+			at[m.One] = i
 			out = append(out, nil)
 		}
 		out[i] = append(out[i], m)

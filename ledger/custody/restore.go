@@ -24,16 +24,18 @@ type Replayed struct {
 	LeftOut int
 	Keys    int // of the orders replayed: keys not destroyed here before, those included that were never here
 	Pending int // of the orders: those whose completion is not in the ledger; Resume records it
+	Apart   int // events of merges of whose persons this vault does not know two: they stay apart
 }
 
 // replayAtOnce is how many orders are carried out in one transaction, which scrubs the vault's
 // files once.
 const replayAtOnce = 64
 
-// Replay carries out every erasure order among the events in this vault, by the keys' uuids alone:
-// a vault restored from before an erasure holds the person again. Where it never knew a key, a
-// tombstone stays. Call it on a restored vault with all of the ledger's events before anything is
-// served, then Resume. It can be repeated.
+// Replay has the vault know the merges that the ledger tells of, and carries out every erasure
+// order among the events in this vault, by the keys' uuids alone: a vault restored from before an
+// erasure holds the person again. Where it never knew a key, a tombstone stays. Call it on a
+// restored vault with all of the ledger's events before anything is served, then Resume. It can be
+// repeated.
 //
 // What it cannot do: keep out a person whom the restored vault never met. It has no identifier of
 // theirs to know them by, so an old record of them makes a new person.
@@ -47,6 +49,7 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope,
 	orders := map[uuid.UUID][]order{} // by tenant
 	seen := map[uuid.UUID]bool{}
 	completed := map[uuid.UUID]bool{}
+	var merges []schemas.Envelope
 	for r, err := range events {
 		if err != nil {
 			return fail(err)
@@ -54,6 +57,8 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope,
 		switch r.Type {
 		case "subject.erased.v1":
 			completed[r.ID] = true
+		case subjectMerged, subjectUnmerged:
+			merges = append(merges, r)
 		case "request.erasure-ordered.v1":
 			n.Orders++
 			o, ok := c.decodeOrder(r)
@@ -88,6 +93,17 @@ func (c *Custody) Replay(ctx context.Context, events iter.Seq2[schemas.Envelope,
 			if err := c.replay(ctx, tenant, part, completed, &n); err != nil {
 				return fail(err)
 			}
+		}
+	}
+	for _, e := range merges {
+		known, err := c.restoreMerge(ctx, e)
+		if err != nil {
+			return fail(err)
+		}
+		if !known {
+			n.Apart++
+			c.cfg.Logger.Warn("the restored vault does not know two of a merge's persons: they stay apart",
+				"event", e.ID, "stream", e.Stream)
 		}
 	}
 	return n, nil

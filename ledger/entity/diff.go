@@ -297,12 +297,18 @@ func (s *State) restate(snap *Snapshot, t Terms, d *Difference) {
 // Name says whose each single value is that the difference brings, where it is not the entity's
 // user's: the event that brings it names them.
 func (d Difference) Name(of func(*schemas.Attribute) uuid.UUID) {
-	for i := range d.deltas {
-		if c := &d.deltas[i]; c.Element == "" && !c.Removed {
-			c.Person = of(c.Attr)
+	for _, deltas := range [][]Delta{d.deltas, d.restated} {
+		for i := range deltas {
+			if c := &deltas[i]; c.Element == "" && !c.Removed {
+				c.Person = of(c.Attr)
+			}
 		}
 	}
 }
+
+// Whose returns the person under whose key the value of a single attribute lies, uuid.Nil for
+// nobody.
+func (s *State) Whose(a *schemas.Attribute) uuid.UUID { return s.persons[place{a, ""}] }
 
 // Former says of each removed value whose it was: the event that removes it names them. Whose
 // erasure has begun is named nowhere any more.

@@ -25,7 +25,7 @@ import (
 // foldingForm is raised with each change of what folding makes of the same events: what an older
 // program kept is then not used. Neither testdata/states.sum nor testdata/kept.hex is written with
 // other results under the same form.
-const foldingForm = 1
+const foldingForm = 2
 
 // keepEvery is how many events are read behind what is remembered before it is remembered anew: as
 // many a fold may cost more than that of a young stream. Where what is remembered is large, it is

@@ -381,6 +381,18 @@ func TestAResourceIsFollowed(t *testing.T) {
 				continue
 			}
 			now[m.Field] = other[m.Field]
+			if with := r.movesWith(m.Attr); len(with) > 1 {
+				day++
+				before := w.countOf(kind)
+				s := w.take(day, now)
+				types, set, unset := w.toldOf(kind, before)
+				if s.FailedCount > 0 || !slices.Equal(set, with) || len(unset) > 0 ||
+					!slices.Equal(types, []string{r.d.Restated, r.d.Changed}) {
+					t.Errorf("%s, of somebody else now: %v set %v and unset %v, want %v", m.Field, types, set, unset,
+						with)
+				}
+				continue
+			}
 			step(m.Field+" changed", []string{m.Attr}, nil)
 		}
 		for _, l := range r.s.Lists {
@@ -409,6 +421,40 @@ func TestAResourceIsFollowed(t *testing.T) {
 			t.Errorf("another thing: %d streams, %s", len(w.streams(kind)), asJSON(t, s))
 		}
 	})
+}
+
+// movesWith returns the attributes that a record tells of the person whom that attribute names, as
+// those are sealed under their key: itself alone where it names nobody.
+func (r recorder) movesWith(attr string) []string {
+	at := slices.IndexFunc(r.d.Persons, func(p resource.Person) bool { return p.Attr == attr && p.By != 0 })
+	if at < 0 {
+		return []string{attr}
+	}
+	of := r.d.Persons[at]
+	told := map[string]bool{}
+	for _, table := range append([][]entity.Mapping{r.s.Table}, r.objectTables()...) {
+		for _, m := range table {
+			told[m.Attr] = true
+		}
+	}
+	var out []string
+	for _, p := range r.d.Persons {
+		if p.Of == of.Of && told[p.Attr] {
+			if p.By == resource.ByID && of.By != resource.ByID {
+				return []string{attr} // another name of the same person
+			}
+			out = append(out, p.Attr)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (r recorder) objectTables() (out [][]entity.Mapping) {
+	for _, o := range r.s.Objects {
+		out = append(out, o.Table)
+	}
+	return out
 }
 
 // without leaves fields out of a record by chance.

@@ -440,6 +440,9 @@ func (w *world) canonicalDevice(in *Intake, s schemas.Stream) string {
 		if own != "company" && own != "personal" {
 			own = "" // as the vault knows it
 		}
+		if st.Text(c.MustAttribute("device.shared")) == "true" {
+			own = map[bool]string{false: vault.OwnershipShared, true: vault.OwnershipSharedCompany}[own == "company"]
+		}
 		if err == nil && (d.Stream != s || d.Ownership != own || d.User != st.User) {
 			w.t.Errorf("the vault holds the device as %q of %s, the ledger as %q of %s", d.Ownership, d.User, own,
 				st.User)

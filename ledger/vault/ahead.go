@@ -49,7 +49,7 @@ func (tx *Tx) LookAhead(a Ahead) error {
 // Look is LookAhead, for who will look once more, in a later transaction.
 func (tx *Tx) Look(a Ahead) (*Looked, error) {
 	keys := store.Keys{Periods: true, Aliases: named(a)}
-	keys.Names = make([]store.Name, 0, 2*len(a.Devices)+3*len(a.Persons))
+	keys.Names = make([]store.Name, 0, 2*len(a.Devices)+4*len(a.Persons))
 	keys.Suppressions = make([][]byte, 0, cap(keys.Names))
 	if len(tx.hashes) == 0 {
 		tx.hashes = make(hashes, cap(keys.Names))
@@ -69,6 +69,7 @@ func (tx *Tx) Look(a Ahead) (*Looked, error) {
 		add(kindObjectID, h.ObjectID)
 		add(kindUPN, h.UPN)
 		add(kindEmail, h.Email)
+		add(kindIntuneUserID, h.IntuneID)
 	}
 	for _, id := range a.IDs {
 		if !schemas.Junk(id) {

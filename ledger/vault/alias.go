@@ -18,10 +18,20 @@ type Alias struct {
 	Month string // yyyymm
 }
 
-// Aliases lists the living aliases of a person, of the given classes or of all, by class
-// and month. What was appended about the person names one of them. ErrErased,
-// ErrNotFound: of the person.
-func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
+// Aliases lists the living aliases of the subject that a person is, of the given classes or of
+// all: of each of its persons by class and month. What was appended about the person names one of
+// them. ErrErased, ErrNotFound: of the person.
+func (tx *Tx) Aliases(person uuid.UUID, classes ...string) (out []Alias, err error) {
+	all, err := tx.Subject(person)
+	for _, p := range all {
+		if err == nil {
+			out, err = tx.aliasesOf(out, p, classes)
+		}
+	}
+	return out, err
+}
+
+func (tx *Tx) aliasesOf(out []Alias, person uuid.UUID, classes []string) ([]Alias, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 	if _, err := tx.keys.Living(o); err != nil {
 		return nil, fmt.Errorf("aliases: %w", err)
@@ -30,7 +40,6 @@ func (tx *Tx) Aliases(person uuid.UUID, classes ...string) ([]Alias, error) {
 	if err != nil {
 		return nil, fmt.Errorf("aliases: %w", err)
 	}
-	var out []Alias
 	for _, k := range keys {
 		if len(classes) > 0 && !slices.Contains(classes, k.Class) {
 			continue
@@ -118,10 +127,10 @@ func (tx *Tx) Destroyed(keys []uuid.UUID) (int, error) {
 	return n, nil
 }
 
-// SubjectKeys lists the uuids of the keys that an erasure of the person destroys: the
-// person's own; every key of the devices the person holds that are personal or of unknown
-// ownership; and of such devices held before, the keys of that time. The key that stands for
-// an owner's mapping is among them.
+// SubjectKeys lists the uuids of the keys that an erasure of the person destroys, of all persons
+// of their subject: the person's own; every key of the devices the person holds that are personal
+// or of unknown ownership; and of such devices held before, the keys of that time. The key that
+// stands for an owner's mapping is among them.
 func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
 	rows, err := tx.subjectKeys(person)
 	if err != nil {
@@ -135,18 +144,25 @@ func (tx *Tx) SubjectKeys(person uuid.UUID) ([]uuid.UUID, error) {
 }
 
 func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
-	own, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: person})
+	all, err := tx.Subject(person)
 	if err != nil {
 		return nil, err
 	}
-	holdings, err := tx.set.Holdings(person)
+	var out []store.SubjectKeyRow
+	for _, p := range all {
+		own, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, own...)
+	}
+	holdings, err := tx.holdings(all)
 	if err != nil {
 		return nil, err
 	}
-	out := slices.Clone(own)
 	have := map[uuid.UUID]bool{}
 	for _, h := range holdings {
-		if h.Ownership == OwnershipCompany {
+		if Own(h.Ownership) {
 			continue
 		}
 		keys, err := tx.set.SubjectKeys(schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
@@ -163,15 +179,27 @@ func (tx *Tx) subjectKeys(person uuid.UUID) ([]store.SubjectKeyRow, error) {
 	return out, nil
 }
 
-// personalDevices returns the devices that go with the person.
-func (tx *Tx) personalDevices(person uuid.UUID) ([]schemas.Owner, error) {
-	holdings, err := tx.set.Holdings(person)
+// holdings returns the periods in which any of the persons held a device.
+func (tx *Tx) holdings(persons []uuid.UUID) (out []store.HoldingRow, err error) {
+	for _, p := range persons {
+		rows, err := tx.set.Holdings(p)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, rows...)
+	}
+	return out, nil
+}
+
+// personalDevices returns the devices that go with the persons.
+func (tx *Tx) personalDevices(persons []uuid.UUID) ([]schemas.Owner, error) {
+	holdings, err := tx.holdings(persons)
 	if err != nil {
 		return nil, err
 	}
 	var out []schemas.Owner
 	for _, h := range holdings {
-		if h.To.IsZero() && h.Ownership != OwnershipCompany {
+		if h.To.IsZero() && !Own(h.Ownership) {
 			out = append(out, schemas.Owner{Kind: schemas.OwnerDevice, ID: h.Device})
 		}
 	}

@@ -14,9 +14,22 @@ import (
 	"github.com/ledgerline/ledgerline/schemas"
 )
 
-// OwnershipCompany is the ownership under which a device's identifiers are its own;
-// any other is the person's.
-const OwnershipCompany = "company"
+// OwnershipCompany is the ownership under which a device's identifiers are its own, and so is
+// OwnershipShared, of one that many persons use, and OwnershipSharedCompany, where it is a
+// company's too; any other is the person's.
+const (
+	OwnershipCompany       = "company"
+	OwnershipShared        = "shared"
+	OwnershipSharedCompany = "shared-company"
+)
+
+// Shared reports whether many persons use a device of that ownership.
+func Shared(ownership string) bool {
+	return ownership == OwnershipShared || ownership == OwnershipSharedCompany
+}
+
+// Own reports whether a device of that ownership is a subject of its own, and goes with nobody.
+func Own(ownership string) bool { return ownership == OwnershipCompany || Shared(ownership) }
 
 // DeviceHint is how a record names a device. A serial is no part of it: it never identifies.
 type DeviceHint struct {
@@ -30,7 +43,7 @@ type DeviceHint struct {
 type Device struct {
 	ID         uuid.UUID
 	Stream     schemas.Stream
-	Ownership  string // "company", "personal" or "" for unknown
+	Ownership  string // "company", "personal" or "" for unknown, or one of those shared
 	User       uuid.UUID
 	Generation int
 }
@@ -230,9 +243,14 @@ type Holding struct {
 	From, To   time.Time
 }
 
-// DevicesOf lists the devices the person holds or held, with periods; by device, then time.
+// DevicesOf lists the devices that the person, or another of their subject, holds or held, with
+// periods: of each person by device, then time.
 func (tx *Tx) DevicesOf(person uuid.UUID) ([]Holding, error) {
-	rows, err := tx.set.Holdings(person)
+	all, err := tx.Subject(person)
+	if err != nil {
+		return nil, err
+	}
+	rows, err := tx.holdings(all)
 	if err != nil {
 		return nil, fmt.Errorf("devices of a person: %w", err)
 	}

@@ -18,11 +18,12 @@ import (
 // the keys; Destroy; the completion event; CompleteErasure. Each step can be repeated, and
 // PendingErasures tells which are due.
 
-// BeginErasure blocks all sealing and opening under the person's keys and returns the uuids of the
-// keys to destroy, for the order event. completion is the id the event subject.erased will have,
-// by which the erasure is known from now on. Repeating it returns the same keys. ErrHeld: a hold
-// on the person, a device that goes with the person, or the tenant. ErrErased: done before.
-// ErrErasing: another erasure of the person is under way. ErrNotFound.
+// BeginErasure blocks all sealing and opening under the keys of the person, and of all who are one
+// subject with them, and returns the uuids of the keys to destroy, for the order event. completion
+// is the id the event subject.erased will have, by which the erasure is known from now on.
+// Repeating it returns the same keys. ErrHeld: a hold on the person, a device that goes with the
+// person, or the tenant. ErrErased: done before. ErrErasing: another erasure of the person is
+// under way. ErrNotFound.
 func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	fail := func(err error) ([]uuid.UUID, error) { return nil, fmt.Errorf("begin erasure: %w", err) }
 	if err := tx.locked(); err != nil {
@@ -41,24 +42,24 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	case ok:
 		return fail(ErrErased)
 	}
-	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
-	switch row, err := tx.set.Owner(o); {
-	case err != nil:
-		return fail(err)
-	case row == nil:
-		return fail(ErrNotFound)
-	case row.State == store.OwnerErasing:
-		return fail(fmt.Errorf("another one of the person: %w: %w", ErrErasing, ErrExists))
-	default:
-		if err := tx.keys.Alive(row); err != nil {
-			return fail(err)
-		}
-	}
-	devices, err := tx.personalDevices(person)
+	persons, owners, err := tx.goWith(person)
 	if err != nil {
 		return fail(err)
 	}
-	owners := append([]schemas.Owner{o}, devices...)
+	for i := range persons {
+		switch row, err := tx.set.Owner(owners[i]); {
+		case err != nil:
+			return fail(err)
+		case row == nil:
+			return fail(ErrNotFound)
+		case row.State == store.OwnerErasing:
+			return fail(fmt.Errorf("another one of the person: %w: %w", ErrErasing, ErrExists))
+		default:
+			if err := tx.keys.Alive(row); err != nil {
+				return fail(err)
+			}
+		}
+	}
 	holds, err := tx.rows.Holds()
 	if err != nil {
 		return fail(err)
@@ -92,6 +93,19 @@ func (tx *Tx) BeginErasure(person, completion uuid.UUID) ([]uuid.UUID, error) {
 	return e.Keys, nil
 }
 
+// goWith returns the persons of the subject that the person is, and who goes with them: they, and
+// their personal devices.
+func (tx *Tx) goWith(person uuid.UUID) (persons []uuid.UUID, owners []schemas.Owner, err error) {
+	if persons, err = tx.Subject(person); err != nil {
+		return nil, nil, err
+	}
+	for _, p := range persons {
+		owners = append(owners, schemas.Owner{Kind: schemas.OwnerPerson, ID: p})
+	}
+	devices, err := tx.personalDevices(persons)
+	return persons, append(owners, devices...), err
+}
+
 // block puts owners and keys into a state.
 func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store.OwnerState, ks store.KeyState) error {
 	for _, o := range owners {
@@ -120,12 +134,16 @@ func (tx *Tx) block(owners []schemas.Owner, keys []store.SubjectKeyRow, os store
 // ErasureOf returns the erasure of the person that has begun and destroyed nothing yet;
 // found tells whether there is one.
 func (tx *Tx) ErasureOf(person uuid.UUID) (e PendingErasure, found bool, err error) {
+	persons, err := tx.Subject(person)
+	if err != nil {
+		return PendingErasure{}, false, err
+	}
 	all, err := read(tx, store.Rows.Erasures)
 	if err != nil {
 		return PendingErasure{}, false, fmt.Errorf("erasure of a person: %w", err)
 	}
 	for _, row := range all {
-		if row.Tenant == tx.tenant && row.Person == person && row.State == store.ErasureBegun {
+		if row.Tenant == tx.tenant && slices.Contains(persons, row.Person) && row.State == store.ErasureBegun {
 			return newPending(row), true, nil
 		}
 	}
@@ -187,7 +205,7 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	case e.State != store.ErasureBegun:
 		return fail(ErrErased)
 	}
-	devices, err := tx.personalDevices(e.Person)
+	_, owners, err := tx.goWith(e.Person)
 	if err != nil {
 		return fail(err)
 	}
@@ -195,7 +213,6 @@ func (tx *Tx) CancelErasure(completion uuid.UUID) error {
 	if err != nil {
 		return fail(err)
 	}
-	owners := append([]schemas.Owner{{Kind: schemas.OwnerPerson, ID: e.Person}}, devices...)
 	for _, o := range owners {
 		if gone, err := tx.keys.SlotGone(o); err != nil {
 			return fail(err)
@@ -394,7 +411,7 @@ func (tx *Tx) forgetStreams(owner uuid.UUID) error {
 		}
 	}
 	for _, m := range streams {
-		if err := tx.deleteStreamKey(m.Stream.UUID()); err != nil {
+		if err := errors.Join(tx.deleteStreamKey(m.Stream.UUID()), tx.forgetMerge(m.Stream, owner)); err != nil {
 			return err
 		}
 		if err := tx.set.DeleteMapping(m.Hash); err != nil {

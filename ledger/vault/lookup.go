@@ -10,7 +10,7 @@ import (
 // every kind so far compares without case, with A to Z lower-cased.
 func normalise(kind, value string) string {
 	switch kind {
-	case kindObjectID, kindUPN, kindEmail, kindIntuneID, kindDirectoryID:
+	case kindObjectID, kindUPN, kindEmail, kindIntuneUserID, kindIntuneID, kindDirectoryID:
 		return schemas.LowerASCII(strings.TrimSpace(value))
 	}
 	panic("vault: lookup kind " + kind + " has no normalisation")

@@ -19,12 +19,14 @@ type PersonHint struct {
 	ObjectID string    // directory object id; identifies
 	UPN      string    // finds the person who held it at At
 	Email    string    // likewise, where there is neither of the others
+	IntuneID string    // the service's own id of a user: finds whom a record linked it to, and mints nobody
 	At       time.Time // when the record says so; zero when unknown
 }
 
 // Person returns the person a record names, minting one where nobody is known by it (FORMATS §1):
 // the object id identifies; without it the one person who held the UPN (or, without that, the
-// e-mail) at that time; else a person known by that name only, who is never merged with another.
+// e-mail) at that time; else the one to whom a record linked the service's own id; else a person
+// known by that name only, whom nothing but a merge (subject.go) makes one with another.
 // Names are recorded with the time they were seen. uuid.Nil without an error: the hint identifies
 // nobody. ErrErasedSubject: the record is not newer than the person's erasure, or that erasure is
 // under way; leave the person out.
@@ -34,9 +36,8 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 		return fail(err)
 	}
 	at := store.Cut(schemas.KnownTime(h.At))
-	object, upn, email := identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
-		identifier(kindEmail, h.Email)
-	o, found, err := tx.findPerson(object, upn, email, at)
+	n := normalisedOf(h)
+	o, found, err := tx.findPerson(n, at)
 	if err != nil {
 		return fail(err)
 	}
@@ -45,17 +46,18 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 	}
 	if !found {
 		if err := tx.mintOwner(store.OwnerRow{Owner: o, Created: store.Cut(tx.v.clock()),
-			Identified: object != ""}); err != nil {
+			Identified: n.object != ""}); err != nil {
 			return fail(err)
 		}
 	}
-	for _, n := range []struct{ kind, value, use string }{
-		{kindObjectID, h.ObjectID, object}, {kindUPN, h.UPN, upn}, {kindEmail, h.Email, email},
+	for _, use := range []struct{ kind, value, normalised string }{
+		{kindObjectID, h.ObjectID, n.object}, {kindUPN, h.UPN, n.upn}, {kindEmail, h.Email, n.email},
+		{kindIntuneUserID, h.IntuneID, n.intune},
 	} {
-		if n.use == "" {
+		if use.normalised == "" {
 			continue
 		}
-		if err := tx.name(o, n.kind, n.value, at, !found); err != nil {
+		if err := tx.name(o, use.kind, use.value, at, !found); err != nil {
 			return fail(err)
 		}
 	}
@@ -65,8 +67,7 @@ func (tx *Tx) Person(h PersonHint) (id uuid.UUID, created bool, err error) {
 // FindPerson returns the person whom a record names without minting or recording anything; found
 // tells whether there is one. ErrErasedSubject as for Person.
 func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
-	o, found, err := tx.findPerson(identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
-		identifier(kindEmail, h.Email), store.Cut(schemas.KnownTime(h.At)))
+	o, found, err := tx.findPerson(normalisedOf(h), store.Cut(schemas.KnownTime(h.At)))
 	if err != nil {
 		return uuid.Nil, false, fmt.Errorf("find person: %w", err)
 	}
@@ -76,11 +77,23 @@ func (tx *Tx) FindPerson(h PersonHint) (id uuid.UUID, found bool, err error) {
 	return o.ID, true, nil
 }
 
+// normalised is a hint as it is looked up; "" for what identifies nobody.
+type normalised struct{ object, upn, email, intune string }
+
+func normalisedOf(h PersonHint) normalised {
+	return normalised{identifier(kindObjectID, h.ObjectID), identifier(kindUPN, h.UPN),
+		identifier(kindEmail, h.Email), identifier(kindIntuneUserID, h.IntuneID)}
+}
+
 // findPerson applies the rules of Person. found false with an id: nobody is known, mint that one.
 // The zero owner: nothing identifies.
-func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Owner, found bool, err error) {
+func (tx *Tx) findPerson(n normalised, at time.Time) (o schemas.Owner, found bool, err error) {
+	object, upn, email := n.object, n.upn, n.email
 	if object == "" && upn == "" && email == "" {
-		return schemas.Owner{}, false, nil
+		if n.intune == "" {
+			return schemas.Owner{}, false, nil
+		}
+		return tx.findLinked(n.intune, at)
 	}
 	if object != "" {
 		if gone, err := tx.suppressed(kindObjectID, object, at); err != nil || gone {
@@ -124,6 +137,9 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 		if len(holders) == 1 {
 			return tx.livePerson(holders[0])
 		}
+		if o, found, err := tx.findLinked(n.intune, at); err != nil || found {
+			return o, found, err
+		}
 	}
 	// An unknown object id with an erased person's name is taken for that person: it
 	// errs towards the erasure.
@@ -149,6 +165,38 @@ func (tx *Tx) findPerson(object, upn, email string, at time.Time) (o schemas.Own
 		}
 	}
 	return schemas.Owner{Kind: schemas.OwnerPerson, ID: tx.keys.NewID(keyring.Person)}, false, nil
+}
+
+// findLinked returns the one to whom a record linked the service's own id of a user by then; of
+// one that no record linked, whom the directory knows by the same id.
+func (tx *Tx) findLinked(intune string, at time.Time) (o schemas.Owner, found bool, err error) {
+	if intune == "" {
+		return o, false, nil
+	}
+	if at.IsZero() {
+		at = store.Cut(tx.v.clock())
+	}
+	tx.known.RestOn(tx.tag(kindIntuneUserID, intune))
+	for _, kind := range []string{kindIntuneUserID, kindObjectID} {
+		if gone, err := tx.suppressed(kind, intune, at); err != nil || gone {
+			return o, false, orErased(err)
+		}
+		set, err := tx.identities(kind, intune)
+		if err != nil {
+			return o, false, err
+		}
+		holders := set.holders(at, func(*store.IdentityRow) bool { return true })
+		if kind == kindObjectID && len(set) > 0 {
+			holders = []schemas.Owner{set[0].Owner}
+		}
+		if len(holders) == 1 {
+			return tx.livePerson(holders[0])
+		}
+		if len(set) > 0 {
+			return o, false, nil // it was linked, and to whom at that time nothing says
+		}
+	}
+	return o, false, nil
 }
 
 func orErased(err error) error { return cmp.Or(err, ErrErasedSubject) }
@@ -202,20 +250,22 @@ func (tx *Tx) mintOwner(row store.OwnerRow) error {
 // nobody else has taken it over.
 type PersonMatch struct {
 	ID      uuid.UUID
-	Kind    string // "object-id", "upn" or "email"
+	One     uuid.UUID // the same for all persons of one subject
+	Kind    string    // "object-id", "upn", "email" or "intune-user-id"
 	From    time.Time
 	To      time.Time
 	Current bool // nobody else has taken it over
 }
 
-var personKinds = map[string]string{kindObjectID: "object-id", kindUPN: "upn", kindEmail: "email"}
+var personKinds = map[string]string{kindObjectID: "object-id", kindUPN: "upn", kindEmail: "email",
+	kindIntuneUserID: "intune-user-id"}
 
-// FindPersons lists who is or was known under an object id, UPN or e-mail, the latest
-// first. It takes no id of the vault's own: those leave it nowhere, and whoever shows one
+// FindPersons lists who is or was known under an object id, UPN, e-mail or Intune user id, the
+// latest first. It takes no id of the vault's own: those leave it nowhere, and whoever shows one
 // has not shown who they are.
 func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 	var out []PersonMatch
-	for _, kind := range []string{kindObjectID, kindUPN, kindEmail} {
+	for _, kind := range []string{kindObjectID, kindUPN, kindEmail, kindIntuneUserID} {
 		n := identifier(kind, identifierText)
 		if n == "" {
 			return nil, nil
@@ -231,8 +281,12 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 			} else if gone {
 				continue
 			}
+			one, err := tx.One(r.Owner.ID)
+			if err != nil {
+				return nil, fmt.Errorf("find persons: %w", err)
+			}
 			end := set.until(r, func(*store.IdentityRow) bool { return true })
-			out = append(out, PersonMatch{ID: r.Owner.ID, Kind: personKinds[kind], From: r.First, To: end,
+			out = append(out, PersonMatch{ID: r.Owner.ID, One: one, Kind: personKinds[kind], From: r.First, To: end,
 				Current: end.IsZero()})
 		}
 	}
@@ -243,15 +297,50 @@ func (tx *Tx) FindPersons(identifierText string) ([]PersonMatch, error) {
 // NativeValue is what a person is or was called in the sources, and when
 // it was first and last seen.
 type NativeValue struct {
-	Kind  string // "object-id", "upn" or "email"
+	Kind  string // "object-id", "upn", "email" or "intune-user-id"
 	Value string
 	From  time.Time
 	To    time.Time
 }
 
-// Identity returns the person's native values, for the head of a report or package; by kind, then
-// time. ErrNotFound: no such person. ErrErased: its erasure has begun.
+// Identity returns the native values of the subject that the person is, for the head of a report
+// or package: of each of its persons by kind, then time. ErrNotFound: no such person. ErrErased:
+// its erasure has begun.
 func (tx *Tx) Identity(person uuid.UUID) ([]NativeValue, error) {
+	all, err := tx.Subject(person)
+	var out []NativeValue
+	for _, p := range all {
+		values, nameErr := tx.namesOf(p)
+		if err = errors.Join(err, nameErr); err != nil {
+			return nil, err
+		}
+		for _, v := range values {
+			same := func(o NativeValue) bool { return o.Kind == v.Kind && o.Value == v.Value }
+			if i := slices.IndexFunc(out, same); i >= 0 && len(all) > 1 {
+				out[i].From, out[i].To = earlier(out[i].From, v.From), later(out[i].To, v.To)
+				continue
+			}
+			out = append(out, v)
+		}
+	}
+	return out, nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+func (tx *Tx) namesOf(person uuid.UUID) ([]NativeValue, error) {
 	o := schemas.Owner{Kind: schemas.OwnerPerson, ID: person}
 	fail := func(err error) ([]NativeValue, error) { return nil, fmt.Errorf("identity: %w", err) }
 	if err := tx.keys.Fresh(); err != nil {

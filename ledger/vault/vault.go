@@ -98,17 +98,19 @@ func (c Config) Validate() error {
 
 // Names of the settings.
 const (
-	settingID       = "vault-id"
-	settingLookup   = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
-	settingRecord   = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
-	settingForgets  = "forgets"      // counts what may invalidate a cached key
-	kindGlobalKey   = "vault.lookup" // kind under which the global key is wrapped
-	classIdentity   = "identity"     // class of the key that stands for an owner's mapping; it seals nothing
-	kindObjectID    = "person.object-id"
-	kindUPN         = "person.upn"
-	kindEmail       = "person.email"
-	kindIntuneID    = "device.intune-id"
-	kindDirectoryID = "device.directory-id"
+	settingID      = "vault-id"
+	settingLookup  = "lookup-key"   // epoch[4] ‖ wrapped global K_lookup, for tenants' names
+	settingRecord  = "record-key"   // epoch[4] ‖ wrapped K_record of the vault's own, for the zero tenant
+	settingForgets = "forgets"      // counts what may invalidate a cached key
+	kindGlobalKey  = "vault.lookup" // kind under which the global key is wrapped
+	classIdentity  = "identity"     // class of the key that stands for an owner's mapping; it seals nothing
+	kindObjectID   = "person.object-id"
+	kindUPN        = "person.upn"
+	kindEmail      = "person.email"
+	// The service's own id of a user. Nothing says that it is the directory's.
+	kindIntuneUserID = "person.intune-user-id"
+	kindIntuneID     = "device.intune-id"
+	kindDirectoryID  = "device.directory-id"
 )
 
 // Vault gives tenants transactions on what only it knows. It is safe for concurrent use, by

@@ -115,6 +115,10 @@ type Alias struct {
 	Month string // yyyymm
 }
 
+// Shared is the ownership of a device that several people use: it is its own subject, and of what
+// it tells only what names the person is theirs.
+const Shared = "shared"
+
 // Device is a period in which the person held a device; To is zero while it lasts. One device may
 // have several.
 type Device struct {

@@ -52,7 +52,8 @@ var grounds = []Ground{GroundOthers, GroundLocked, GroundReview, GroundUnreadabl
 var nobodys = []string{"action.application-name", "action.application-id"}
 
 // freeText are attributes in which people write what they like, about whomever they like.
-var freeText = []string{"device.notes", "action.reason", "action.details", "access.purpose", "access.filters"}
+var freeText = []string{"device.notes", "action.reason", "action.details", "access.purpose", "access.filters",
+	"subject.reason"}
 
 // item is one event as it concerns the person.
 type item struct {
@@ -128,6 +129,10 @@ func (d *dossier) judge(ctx context.Context, rows []projections.Event) error {
 			x := value{attr: a, element: v.Element, removed: v.Removed, at: v.Observed}
 			if !v.Removed {
 				x.v = content.ValueOf(a.ID, projections.Text(v.Text), r.EventID)
+			}
+			if x.v.Token() == "" && !x.removed && a.Key != schemas.KeyPerson && d.shares(r) {
+				x.ground = GroundOthers
+				x.v.Withhold()
 			}
 			it.values = append(it.values, x)
 			if x.v.Token() == "" {
@@ -304,7 +309,8 @@ func (d *dossier) withhold(r projections.Event, a *schemas.Attribute, key uuid.U
 		// otherwise.
 		if known && owner.Kind == schemas.OwnerDevice || !known && d.c.Owners == nil {
 			for _, h := range d.p.Devices {
-				if h.Stream == r.Stream && h.holds(r.Occurred) && (h.Ownership == "company" || known) {
+				if h.Stream == r.Stream && h.holds(r.Occurred) && h.Ownership != Shared &&
+					(h.Ownership == "company" || known) {
 					return ""
 				}
 			}
@@ -327,6 +333,14 @@ func (d *dossier) withhold(r projections.Event, a *schemas.Attribute, key uuid.U
 		return GroundOthers
 	}
 	return GroundReview
+}
+
+// shares reports whether the event tells of a device that several people used then, of whom the
+// person was one: what it says of the device is not the person's.
+func (d *dossier) shares(r projections.Event) bool {
+	return slices.ContainsFunc(d.p.Devices, func(h Device) bool {
+		return h.Stream == r.Stream && h.Ownership == Shared && h.holds(r.Occurred)
+	})
 }
 
 // acted reports whether the person did it: words in it are their own.

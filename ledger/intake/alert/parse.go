@@ -38,13 +38,11 @@ func (f *fact) take(in plan.Parsing, prefix string, m *record.Members, table []e
 }
 
 // about says of which device and user the record is. Nothing says that the service's own id of a
-// user is the directory's: it finds whom it is known of, and makes nobody known.
+// user is the directory's: it finds whom a record linked it to, or whom the directory knows by the
+// same id, and makes nobody known.
 func (f *fact) about(in plan.Parsing, intune, directory, id, upn string) error {
 	f.device = vault.DeviceHint{IntuneID: intune, DirectoryID: directory, At: f.at}
-	f.user = vault.PersonHint{UPN: upn, At: f.at}
-	if upn == "" {
-		f.user.ObjectID = id
-	}
+	f.user = vault.PersonHint{UPN: upn, IntuneID: id, At: f.at}
 	for attr, text := range map[string]string{attrUserID: id, attrUserUPN: upn} {
 		if text != "" {
 			if err := f.tell(in, attr, schemas.JSON(text)); err != nil {

@@ -23,6 +23,7 @@ type snapshot struct {
 	directoryID string
 	refused     []plan.Refusal // parts that are never collected
 	user        vault.PersonHint
+	alone       bool // it says that the device is not shared, where it was
 }
 
 // parser reads one record of a device.
@@ -150,6 +151,8 @@ func (k *kind) parseGraph(in plan.Parsing) (plan.Record, error) {
 		return nil, reader.Err
 	}
 	p.looked = looked(hardware)
+	// Graph says false where it has not looked, too; with the hardware's serial number it has.
+	p.alone = strings.EqualFold(hardware.Known("isSharedDevice"), "false") && hardware.Known("serialNumber") != ""
 	if err := p.take(hardware, graphHardware, true); err != nil {
 		return nil, record.Within("hardwareInformation.", err)
 	}

@@ -20,6 +20,7 @@ import (
 
 const (
 	attrOwnership   = "device.ownership"
+	attrShared      = "device.shared"
 	attrUserID      = "device.user-id"
 	attrUserUPN     = "device.user-upn"
 	attrUserEmail   = "device.user-email"
@@ -36,8 +37,8 @@ type kind struct {
 	entity.Definition
 	enrolled, inventory, compliance, ownershipType, apps, whole, retired, security, setup *schemas.Type
 
-	ownership, userID, userUPN, userEmail, management, contact *schemas.Attribute
-	storageTotal, storageFree, unlockCode, app, loggedOn       *schemas.Attribute
+	ownership, shared, userID, userUPN, userEmail, management, contact *schemas.Attribute
+	storageTotal, storageFree, unlockCode, app, loggedOn               *schemas.Attribute
 
 	assistanceLink, wiredIP, scopeTags, feature, baseline, cached *schemas.Attribute
 	bitLocker, fileVault, encryptionPolicy                        *schemas.Attribute
@@ -54,7 +55,8 @@ func New(c *schemas.Catalogue) plan.Kind {
 		whole: c.MustType("device.restated.v2"), retired: c.MustType("device.retired.v1"),
 		security: c.MustType("device.security-changed.v1"), setup: c.MustType("device.setup-changed.v1"),
 
-		ownership: c.MustAttribute(attrOwnership), userID: c.MustAttribute(attrUserID),
+		ownership: c.MustAttribute(attrOwnership), shared: c.MustAttribute(attrShared),
+		userID:  c.MustAttribute(attrUserID),
 		userUPN: c.MustAttribute(attrUserUPN), userEmail: c.MustAttribute(attrUserEmail),
 		management: c.MustAttribute(attrManagement), contact: c.MustAttribute(attrContact),
 		storageTotal: c.MustAttribute("device.storage-total"), storageFree: c.MustAttribute(attrStorageFree),
@@ -170,6 +172,10 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		return nil, 0, err
 	}
 	st := known.Content.(*State)
+	if s.alone && isShared(st.Text(s.kind.shared)) {
+		s.Snapshot = s.Clone()
+		s.Values[s.kind.shared] = schemas.JSON(false)
+	}
 	if known.Exists {
 		var over bool
 		if over, p.Tally.SameMoment = st.contradicts(s); over {
@@ -189,7 +195,8 @@ func (s *snapshot) Plan(p *plan.Planner) (plan.Act, plan.Outcome, error) {
 		refusals = s.refused // no news about the device as it is now
 	}
 	p.Meet(plan.Met{Device: device.ID, Stream: device.Stream, IDs: []string{s.intuneID, s.directoryID}})
-	holds := holding{kind: s.kind, device: device.ID, ownership: owner, user: st.User}
+	holds := holding{kind: s.kind, device: device.ID, ownership: owner, shared: st.sharedOf(s),
+		user: st.User}
 	if who != userUntold {
 		holds.user = user
 	}
@@ -221,7 +228,7 @@ func (s *snapshot) write(
 	if at.IsZero() {
 		at = s.Observed
 	}
-	_, err = p.Tx.SetHolder(holds.device, vaultOwnership(holds.ownership), holds.user, st.Latest(at))
+	_, err = p.Tx.SetHolder(holds.device, holds.vaultOwnership(), holds.user, st.Latest(at))
 	if err != nil {
 		return nil, 0, err
 	}
@@ -243,6 +250,7 @@ func (s *snapshot) write(
 	}
 	st.hold(holds.user, s.Observed, s.kind.toldUser(st.State))
 	st.belong(holds.ownership, st.State)
+	st.share(holds.shared, st.State)
 	st.Apply(s.Snapshot, diff, holds.ownerOf)
 	return append(steps, changes...), plan.Recorded, nil
 }
@@ -252,14 +260,6 @@ func (s *snapshot) write(
 func (s *snapshot) dropUser() int {
 	s.Snapshot = s.Clone()
 	return s.DropUser()
-}
-
-// vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
-func vaultOwnership(s string) string {
-	if s == ownershipCompany || s == "personal" {
-		return s
-	}
-	return ""
 }
 
 // userHint says what a snapshot tells of the device's user.

@@ -30,9 +30,10 @@ type State struct {
 }
 
 // past is when the device was last told to be otherwise than it is told now: of another user, of a
-// user without the present id or name, of another ownership; zero where it never was. It moves
-// forward only: what tells of a time that is over does so for good, whoever has the device again.
-type past struct{ user, id, upn, ownership entity.Moment }
+// user without the present id or name, of another ownership, shared or not; zero where it never
+// was. It moves forward only: what tells of a time that is over does so for good, whoever has the
+// device again.
+type past struct{ user, id, upn, ownership, shared entity.Moment }
 
 // pass moves a moment of the past forward.
 func pass(past *entity.Moment, to entity.Moment) {
@@ -97,6 +98,25 @@ func (s *State) belong(ownership string, before *entity.State) {
 	}
 }
 
+// share notes whether the device is shared. before is what was told before that.
+func (s *State) share(shared bool, before *entity.State) {
+	if have, known := before.Value(s.kind.shared); known && shared != isShared(before.Text(s.kind.shared)) {
+		pass(&s.past.shared, have.Moment)
+	}
+}
+
+// isShared reports whether what is told of it says that many persons use a device.
+func isShared(told string) bool { return told == "true" }
+
+// sharedOf reports whether the device is shared once the snapshot is taken in.
+func (s *State) sharedOf(snap *snapshot) bool {
+	have, known := s.Value(s.kind.shared)
+	if said := snap.Values[s.kind.shared]; said != nil && (!known || snap.Newer(have.Moment)) {
+		return isShared(string(said))
+	}
+	return isShared(string(have.Plain))
+}
+
 // has reports whether the attribute is known to have a value.
 func has(st *entity.State, a *schemas.Attribute) bool {
 	h, known := st.Value(a)
@@ -125,6 +145,8 @@ func (f *folding) Event(own ledger.Own, before *entity.State) {
 		case v.Attr == k.ownership:
 			text, _ := record.AsText(v.Plain)
 			f.st.belong(text, before)
+		case v.Attr == k.shared:
+			f.st.share(isShared(string(v.Plain)), before)
 		case v.Token != "" && (d.Type != k.whole || !has(before, v.Attr)):
 			f.st.name(v.Attr, before)
 		}
@@ -182,7 +204,7 @@ func (f *folding) settle(tx *vault.Tx) error {
 // Put implements entity.Beside.
 func (f *folding) Put(m *entity.Memory) {
 	p := f.st.past
-	for _, at := range []entity.Moment{p.id, p.upn, p.ownership} {
+	for _, at := range []entity.Moment{p.id, p.upn, p.ownership, p.shared} {
 		m.PutMoment(at)
 	}
 	m.PutInt(len(f.users))
@@ -196,7 +218,7 @@ func (f *folding) Put(m *entity.Memory) {
 // Take implements entity.Beside.
 func (f *folding) Take(m *entity.Memory) {
 	p := &f.st.past
-	for _, at := range []*entity.Moment{&p.id, &p.upn, &p.ownership} {
+	for _, at := range []*entity.Moment{&p.id, &p.upn, &p.ownership, &p.shared} {
 		*at = m.Moment()
 	}
 	for range m.Count() {
@@ -214,7 +236,7 @@ func (s *State) namesUser() bool {
 // Whether that stands or is past changes nothing: else the snapshot would be new once more when
 // the device comes back.
 func (s *State) contradicts(snap *snapshot) (yes, sameMoment bool) {
-	for _, a := range []*schemas.Attribute{s.kind.ownership, s.kind.userID, s.kind.userUPN} {
+	for _, a := range []*schemas.Attribute{s.kind.ownership, s.kind.shared, s.kind.userID, s.kind.userUPN} {
 		have, known := s.Value(a)
 		said, saidNone := snap.Values[a], snap.None[a]
 		if !known || said == nil && !saidNone || snap.Newer(have.Moment) {
@@ -232,7 +254,8 @@ func (s *State) contradicts(snap *snapshot) (yes, sameMoment bool) {
 	byID := snap.Values[s.kind.userID] != nil && snap.Newer(s.past.id)
 	byUPN := snap.Values[s.kind.userUPN] != nil && snap.Newer(s.past.upn)
 	yes = who != userUntold && !snap.Newer(s.past.user) || who == userNamed && !byID && !byUPN ||
-		snap.Values[s.kind.ownership] != nil && !snap.Newer(s.past.ownership)
+		snap.Values[s.kind.ownership] != nil && !snap.Newer(s.past.ownership) ||
+		(snap.alone || snap.Values[s.kind.shared] != nil) && !snap.Newer(s.past.shared)
 	return yes, false // of one moment with the past may be what told it
 }
 
@@ -265,7 +288,8 @@ func (s *State) ownershipOf(snap *snapshot) (now, then string) {
 // terms are what a device adds to the comparison: whose its data is may change with the snapshot.
 // What the tenant's policy refuses by now is not told again.
 func (s *State) terms(p *plan.Planner, exists bool, snap *snapshot, who userHint, next holding) entity.Terms {
-	moved := exists && (next.user != s.User || next.ownership != s.Text(s.kind.ownership))
+	moved := exists && (next.user != s.User || next.ownership != s.Text(s.kind.ownership) ||
+		next.shared != isShared(s.Text(s.kind.shared)))
 	seen, _ := s.Value(s.kind.userID)
 	t := entity.Terms{Restate: moved, Unlimited: p.Unlimited, Apart: s.kind.ofEach,
 		Drop: func(a *schemas.Attribute) bool {
@@ -290,15 +314,31 @@ type holding struct {
 	kind      *kind
 	device    uuid.UUID
 	ownership string
+	shared    bool // many persons use it: it is nobody's, whoever is told to be its user
 	user      uuid.UUID
 }
 
 // owner returns the owning person: the user of a device that is personal or of unknown ownership.
+// Of nobody's, which is a company's, one that is shared or one without a user, the device itself
+// is the subject.
 func (h holding) owner() uuid.UUID {
-	if h.ownership == ownershipCompany {
+	if h.ownership == ownershipCompany || h.shared {
 		return uuid.Nil
 	}
 	return h.user
+}
+
+// vaultOwnership is the ownership as the vault knows it: whatever is not told apart is unknown.
+func (h holding) vaultOwnership() string {
+	switch {
+	case h.shared && h.ownership == ownershipCompany:
+		return vault.OwnershipSharedCompany
+	case h.shared:
+		return vault.OwnershipShared
+	case h.ownership == ownershipCompany, h.ownership == "personal":
+		return h.ownership
+	}
+	return ""
 }
 
 // ownerOf returns whose key seals a value (FORMATS §4), which may tell of the user whatever it is
@@ -311,13 +351,16 @@ func (h holding) ownerOf(c entity.Delta) schemas.Owner {
 	case schemas.KeyDevice:
 		return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
 	case schemas.KeyDeviceOwner:
-		if h.ownership == ownershipCompany {
-			return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
+		if p := h.owner(); p != uuid.Nil {
+			return schemas.PersonOrTenant(p)
 		}
-		return schemas.PersonOrTenant(h.user)
+		return schemas.Owner{Kind: schemas.OwnerDevice, ID: h.device}
 	case schemas.KeyPerson:
 		if h.kind.ofEach(c.Attr) {
 			return schemas.PersonOrTenant(c.Person)
+		}
+		if h.shared && !c.Attr.EmptyIsNone { // of a shared device, what does not name the user is not theirs
+			return schemas.Owner{Kind: schemas.OwnerTenant}
 		}
 		return schemas.PersonOrTenant(h.user)
 	}

@@ -50,7 +50,7 @@ func (p *Planner) KeepApps(h vault.DeviceHint) error {
 	if found {
 		p.rests = append(p.rests, taken.TagOf(d.Stream))
 	}
-	if d.Ownership != Company {
+	if d.Ownership != Company && d.Ownership != vault.OwnershipSharedCompany {
 		return keptOut{Bar{RulePersonalApps, CategoryApps}}
 	}
 	return nil

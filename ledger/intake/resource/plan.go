@@ -220,7 +220,9 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 			delete(w.kept.None, d) // it never was deleted, and that needs no telling
 		}
 	}
-	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited, ConfirmDays: w.kind.ConfirmDays})
+	moved := w.moved(st)
+	diff := st.Diff(w.kept, w.lists, entity.Terms{Unlimited: p.Unlimited, ConfirmDays: w.kind.ConfirmDays,
+		Restate: len(moved) > 0, Apart: func(a *schemas.Attribute) bool { return !moved[a] }})
 	refusals, apply, err := p.Refusals(w.known.Stream, w.Source, w.Observed, w.refused)
 	if err != nil {
 		return nil, 0, err
@@ -229,7 +231,7 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 		apply()
 		return refusals, p.Unwritten(diff.Late, diff.Moments), nil
 	}
-	if !st.Newest(w.Moment) {
+	if len(moved) > 0 || !st.Newest(w.Moment) {
 		p.Unsettle(w.known.Stream)
 	}
 	if err := st.Former(p.Tx, diff); err != nil {
@@ -246,6 +248,28 @@ func (w *writing) write() ([]plan.Step, plan.Outcome, error) {
 	w.known.Advance(steps)
 	st.Apply(w.kept, diff, d.Owner)
 	return append(refusals, steps...), plan.Recorded, nil
+}
+
+// moved returns the attributes of which the record says that they are another's than before: what
+// is known of them is told again under the new one's key.
+func (w *writing) moved(st *entity.State) map[*schemas.Attribute]bool {
+	out := map[*schemas.Attribute]bool{}
+	for _, of := range w.kind.persons {
+		now := uuid.Nil
+		for _, n := range of {
+			have, known := st.Value(n.attr)
+			if n.by != 0 && w.kept.Values[n.attr] != nil && w.whose[n.attr] != st.Whose(n.attr) &&
+				(!known || w.Newer(have.Moment)) {
+				now = w.whose[n.attr]
+			}
+		}
+		for _, n := range of {
+			if now != uuid.Nil && st.Whose(n.attr) != now {
+				out[n.attr] = true
+			}
+		}
+	}
+	return out
 }
 
 // owner says whose key seals a value.

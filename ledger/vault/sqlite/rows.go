@@ -320,6 +320,12 @@ func (r *rows) Count() (c store.Counts, err error) {
 	return c, err
 }
 
+// Persons implements store.Rows.
+func (r *rows) Persons(after uuid.UUID, n int) ([]uuid.UUID, error) {
+	return list(r, "SELECT id FROM owner WHERE tenant = ? AND kind = 'person' AND id > ? ORDER BY id LIMIT ?",
+		[]any{r.t(), id(after), n}, func(p *uuid.UUID) []any { return []any{idCol{p}} })
+}
+
 // PeriodKeyByID implements store.LegacyRows.
 func (r *rows) PeriodKeyByID(key uuid.UUID) (k store.PeriodKeyRow, ok bool, err error) {
 	ok, err = r.get("SELECT "+periodKeyColumns+" FROM period_key WHERE tenant = ? AND id = ?",

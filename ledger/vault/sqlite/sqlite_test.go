@@ -8,6 +8,7 @@ import (
 	"github.com/ledgerline/ledgerline/ledger/vault/store"
 	"github.com/ledgerline/ledgerline/ledger/vault/store/storetest"
 	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest"
+	"github.com/ledgerline/ledgerline/ledger/vault/vaulttest/subjecttest"
 )
 
 func factory(t testing.TB) (store.Store, func(testing.TB) store.Store) {
@@ -30,5 +31,7 @@ func factory(t testing.TB) (store.Store, func(testing.TB) store.Store) {
 func TestStore(t *testing.T) { storetest.RunStore(t, factory) }
 
 func TestVault(t *testing.T) { vaulttest.RunVault(t, factory) }
+
+func TestSubjects(t *testing.T) { subjecttest.Run(t, factory) }
 
 func BenchmarkOpen(b *testing.B) { vaulttest.BenchOpen(b, factory) }

@@ -63,6 +63,10 @@ type Rows interface {
 	// their primary ones, are an error, as they are one after another.
 	Put(Batch) error
 
+	// Persons lists up to n persons of the tenant behind that one, in order of id, their
+	// tombstones too.
+	Persons(after uuid.UUID, n int) ([]uuid.UUID, error)
+
 	// Slots, of all tenants. A slot's number is stored in the row of its owner.
 
 	// NewSlot gives a slot that no row of the store names; it and PutSlot are no trip to the

@@ -120,13 +120,19 @@ func testOptimisticRefuses(t *testing.T, f Factory) {
 		"Destroy":         func(tx *vault.Tx) error { return tx.Destroy(id, nil) },
 		"ReplayErasure":   func(tx *vault.Tx) error { return tx.ReplayErasure(id, nil, e.Clock.Now()) },
 		"ExpirePeriod":    func(tx *vault.Tx) error { return tx.ExpirePeriod("inventory", "202611") },
+		"BeginMerge":      func(tx *vault.Tx) error { return tx.BeginMerge(id, h.anna, h.bob) },
+		"BeginUnmerge":    func(tx *vault.Tx) error { _, err := tx.BeginUnmerge(id); return err },
+		"SettleMerge":     func(tx *vault.Tx) error { return tx.SettleMerge(id, vault.MergeHolds) },
+		"RestoreMerge":    func(tx *vault.Tx) error { return tx.RestoreMerge(id, nil, vault.MergeHolds) },
 	}
 	allowed := []string{"AliasOwner", "Aliases", "Await", "Awaiting", "Correlation", "Destroyed", "Device",
 		"DevicesOf", "Element", "Erasure", "ErasureOf", "Expired", "FactStream", "FindDevice", "FindPerson",
 		"FindNamed", "FindPersons", "Forget", "Identity", "Known", "Living", "Look", "LookAgain", "LookAhead",
 		"MappedStream", "NameStream", "Memorise", "Open", "Person", "PersonStream", "Prepare", "Recall",
 		"RefusalStream", "RefusalsOf", "Remember",
-		"Remembered", "Seal", "SetHolder", "SubjectKeys", "Tenant", "Unlock", "WaitingFor"}
+		"Remembered", "Seal", "SetHolder", "SubjectKeys", "Candidates", "Likeness", "MergeOf", "MergesOf", "One",
+		"PendingMerges", "Subject",
+		"Tenant", "Unlock", "WaitingFor"}
 	all := reflect.TypeFor[*vault.Tx]()
 	for i := range all.NumMethod() {
 		name := all.Method(i).Name
