@@ -114,8 +114,8 @@ func TestDefaultsOfGraphAreNeverRecorded(t *testing.T) {
 	}
 }
 
-// Who has data on a shared device is each sealed under their own key, and goes with it; its addresses
-// are nobody's.
+// Who has data on a shared device is each sealed under their own key, and goes with it; its
+// addresses are nobody's.
 func TestUsersOfASharedDeviceAreEachTheirOwn(t *testing.T) {
 	w := newWorld(t, true)
 	w.importToldAt(asLine(aDetailedDevice()))

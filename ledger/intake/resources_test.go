@@ -457,8 +457,9 @@ func (r recorder) objectTables() (out [][]entity.Mapping) {
 	return out
 }
 
-// without leaves fields out of a record by chance, but for one setting: a list that is told whole and
-// empty where none is held leaves no trace, so that an older record behind it brings its entries.
+// without leaves fields out of a record by chance, but for one setting: a list that is told whole
+// and empty where none is held leaves no trace, so that an older record behind it brings its
+// entries.
 func (r recorder) without(t *rapid.T, rec object) object {
 	for _, name := range slices.Sorted(maps.Keys(rec)) {
 		if name == "settingA" {

@@ -43,9 +43,12 @@ var three = []Account{
 		{Resource: "topic", Name: "ledger.", Prefix: true, Operations: []string{"Read", "DescribeConfigs"}}}},
 }
 
+// mostInTests is as many connections as are opened in a moment.
+const mostInTests = 64
+
 func startWith(t *testing.T, dir string, accounts []Account, log io.Writer) *Server {
 	t.Helper()
-	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Accounts: accounts,
+	s, err := Start(t.Context(), Config{Dir: dir, Addr: "127.0.0.1:0", Accounts: accounts, MaxOfAccount: mostInTests,
 		Logger: slog.New(slog.NewTextHandler(log, nil))})
 	must(t, err)
 	t.Cleanup(func() { _ = s.Stop(context.Background()) })
@@ -430,7 +433,7 @@ func TestStrangersAreBounded(t *testing.T) {
 func TestConnectionsOfAnAccountAreBounded(t *testing.T) {
 	s := startWith(t, filepath.Join(t.TempDir(), "broker"), three, io.Discard)
 	var conns []net.Conn
-	for range maxOfAccount {
+	for range mostInTests {
 		conns = append(conns, dialAs(t, s.Addr(), three[2]))
 	}
 	ask := func(c net.Conn) error { _, err := roundTrip(c, kmsg.NewPtrMetadataRequest(), 12); return err }

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -21,12 +22,15 @@ import (
 // limits of connections and requests. A stranger is a connection that has not logged in.
 const (
 	maxStrangers    = 256              // beyond it the oldest is ended, so that silent ones keep nobody out
-	maxOfAccount    = 256              // connections of one account: none can take another's
 	loginTime       = 10 * time.Second // from the connection's first moment to its account
 	strangerRequest = 16 << 10         // bytes
 	readerRequest   = 1 << 20          // bytes, of an account that may not write
 	writerRequest   = 16 << 20         // bytes: topics take batches of 4 MiB
 )
+
+// MaxOfAccount is how many connections one account may have at once, where a Config does not say:
+// none can take another's. Whoever follows the ledger holds one a partition.
+const MaxOfAccount = 1024
 
 // requestHead is what every request begins with: its size (4 bytes), then api key (2), api version
 // (2) and correlation id (4), which the size counts.
@@ -36,6 +40,7 @@ type guard struct {
 	net.Listener
 	logins *logins // nil where the broker is open
 	limit  map[string]int
+	most   int // connections of one account
 	log    *refusalLog
 
 	ready chan *guardedConn // logged in, for kfake
@@ -60,6 +65,7 @@ func listen(ctx context.Context, port int, l *logins, cfg Config) (*guard, error
 		return nil, fmt.Errorf("kafka: %w", err)
 	}
 	g := &guard{Listener: ln, logins: l, limit: map[string]int{"": writerRequest},
+		most:  cmp.Or(cfg.MaxOfAccount, MaxOfAccount),
 		log:   &refusalLog{logger: cfg.Logger, every: time.Minute},
 		ready: make(chan *guardedConn), done: make(chan struct{}),
 		open: map[*guardedConn]bool{}, accounts: map[string]int{}}
@@ -148,7 +154,7 @@ func (g *guard) admit(c *guardedConn) {
 // hand gives kfake the connection, if its account may have another.
 func (g *guard) hand(c *guardedConn) {
 	g.mu.Lock()
-	full := g.accounts[c.account] >= maxOfAccount && g.logins != nil
+	full := g.accounts[c.account] >= g.most && g.logins != nil
 	if g.open == nil || full {
 		g.mu.Unlock()
 		if full {

@@ -48,6 +48,8 @@ type Config struct {
 	// Accounts may log in, by SCRAM-SHA-256, and do what their rules allow. Nobody else may do
 	// anything.
 	Accounts []Account
+	// MaxOfAccount is how many connections each account may have at once; default MaxOfAccount.
+	MaxOfAccount int
 	// Open lets every program on the machine do everything, without an account. It is for tests
 	// and benchmarks.
 	Open bool
