@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -378,6 +379,9 @@ func (c *canaryNode) refused(input string, args ...string) {
 // freeText is shown to nobody before a human has read it.
 var freeText = holding("device.notes", "action.details", "action.reason", "access.purpose", "access.filters")
 
+// idOfMerge is what undoing a merge takes.
+var idOfMerge = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
 func TestCanary(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
 	defer cancel()
@@ -386,12 +390,14 @@ func TestCanary(t *testing.T) {
 	purpose.of("access.purpose")
 	ground := w.word(tenants, "ground of a period")
 	ground.of("policy.retention-grounds")
+	reason := w.word(officer, "reason of a merge")
+	reason.of("subject.reason")
 	// What a report is asked for and nobody knows is refused before anything is recorded of it.
 	filter, unknownActor, unknownDevice := w.word(never, "filter"), w.word(never, "actor that nobody knows"),
 		w.guid(never, "device that nobody knows")
 	w.anna.upn.of("request.subject")
 	c := &canaryNode{t: t, w: w, scanner: newCanaryScanner(w.all)}
-	c.allPlanted(w.tenantName, w.operator, purpose, ground, filter, stranger, unknownActor, unknownDevice)
+	c.allPlanted(w.tenantName, w.operator, purpose, ground, reason, filter, stranger, unknownActor, unknownDevice)
 	c.everyAttribute()
 	c.node = newNode(t, "LEDGERLINE_EMBEDDED_UNCOMPRESSED=true", "LEDGERLINE_LOG_LEVEL=debug",
 		"LEDGERLINE_OPERATOR="+w.operator.text+"@ops.example")
@@ -451,6 +457,10 @@ func TestCanary(t *testing.T) {
 		"--purpose", "audit: "+purpose.text)
 	c.do(0, "", "report", "refused-collection", "--output", "json")
 	c.do(1, stranger.text+canaryDomain+"\n", "dsar", "open", "--subject", "-", "--right", "access")
+
+	merged := c.do(0, w.bram.id.text+"\n", "subject", "merge", "--subject", "-", "--with", w.admin.id.text,
+		"--reason", reason.text)
+	c.do(0, "", "subject", "unmerge", idOfMerge.FindString(merged), "--reason", reason.text)
 
 	why := "audit: " + purpose.text
 	c.refused(unknownDevice.text+"\n", "report", "device-history", "--device", "-", "--purpose", why)

@@ -7,8 +7,8 @@ import (
 	broker "github.com/ledgerline/ledgerline/deploy/embedded/kafka"
 )
 
-// The projector, the relay and several who follow the whole ledger at once, under one account, have
-// their connections, however many kinds of events there are: each holds one a partition.
+// The projector, the relay and several who follow the whole ledger at once, under one account,
+// have their connections, however many kinds of events there are: each holds one a partition.
 func TestSeveralFollowersFitOneAccountOfTheBroker(t *testing.T) {
 	const partitions, followers = 4, 6
 	if each := partitions * len(consumers.EventTopics()); followers*each > broker.MaxOfAccount {
