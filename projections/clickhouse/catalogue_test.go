@@ -11,6 +11,9 @@ import (
 
 const shownByWhose = "shown by whose it is, as every event that names somebody; a report of its own is to come"
 
+// heldByVault: the vault says who is one, and the merge's own stream says since when and by whom.
+const heldByVault = "an act on the vault; its rows among requests are read by nobody"
+
 // ignored are types that no view shows, each by decision.
 var ignored = map[string]string{
 	"ledger.created.v1":          "read from events, by whoever opens the ledger",
@@ -18,6 +21,8 @@ var ignored = map[string]string{
 	"correspondence.recorded.v1": shownByWhose,
 	"diagnostic.recorded.v1":     shownByWhose,
 	"ledger.keys-lost.v1":        "an act on the vault, which holds what it declares",
+	"subject.merged.v1":          heldByVault,
+	"subject.unmerged.v1":        heldByVault,
 }
 
 // shownByPrefix are attributes that a view takes without naming each.
