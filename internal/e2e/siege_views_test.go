@@ -143,6 +143,25 @@ func (n *node) follow(printed string) {
 	}
 }
 
+// anEnrolmentThatFailed is a file with an alert, of which so small a fleet has none.
+func anEnrolmentThatFailed(t *testing.T, source string) string {
+	t.Helper()
+	record, err := json.Marshal(map[string]any{"time": "2026-03-02T08:00:00Z", "tenantId": source,
+		"category": "OperationalLogs", "operationName": "Enrollment", "resultType": "Failure",
+		"properties": map[string]any{"EnrollmentTimeUTC": "2026-03-02T08:00:00.0000Z",
+			"EnrollmentType": "WindowsAzureADJoin", "FailureCategory": "Authorization", "AADTenantId": source,
+			"FailureReason": "DeviceCapReached", "IntuneDeviceId": uuid.NewString(),
+			"OperationalLogCategory": "DeviceEnrollment"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "operational.ndjson")
+	if err := os.WriteFile(path, record, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 // Whatever is taken out of a view, changed in it or put into it: the comparison names that view,
 // and what it prints makes it whole again.
 func TestSiegeOfViews(t *testing.T) {
@@ -152,6 +171,7 @@ func TestSiegeOfViews(t *testing.T) {
 	b.begin(upns[0])
 	b.importDay(1)
 	n := b.n
+	n.importJSON("Contoso", anEnrolmentThatFailed(t, source))
 	// A row for every view: something is disowned, and protected values are seen.
 	i := n.intruder(b.ctx)
 	e := b.first("device.", b.device)
