@@ -19,11 +19,10 @@ FUZZMOST ?= 5m
 FUZZBUILD ?= -fuzz .
 export CGO_ENABLED = 0
 # Tests keep their ledgers in memory where the system has a directory there with room, from which programs may run:
-# what they kill are processes, never the machine, and most of their time would be waiting for a disk to sync. Go's own
-# files stay where they were.
+# what they kill are processes, never the machine, and most of their time would be waiting for a disk to sync. Go builds
+# there too: where GOTMPDIR stands, tests make their directories in it.
 MEMORY  := $(shell grep -q ' /dev/shm [^ ]* [^ ]*noexec' /proc/mounts 2>/dev/null || \
 	df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 >= 4194304 { print "/dev/shm" }')
-test crash crash-eventstore canary siege clients acceptance: export GOTMPDIR := $(if $(MEMORY),$(or $(TMPDIR),/tmp))
 test crash crash-eventstore canary siege clients acceptance: export TMPDIR := $(or $(MEMORY),$(TMPDIR))
 
 .DEFAULT_GOAL := help

@@ -95,8 +95,14 @@ func (p planter) value(name string, v any) any {
 		return out
 	case []any:
 		out := make([]any, len(v))
+		texts := len(v) > 0
 		for i := range v {
 			out[i] = p.value(name, v[i])
+			_, text := v[i].(string)
+			texts = texts && text
+		}
+		if texts {
+			out = append(out, secretWord)
 		}
 		return out
 	case string:
@@ -219,12 +225,16 @@ func (w *world) importPlanted(name string, of thing) {
 			}
 		}
 	}
-	if strings.Contains(w.dump(newLabels()), secretMark) {
+	if dump := w.dump(newLabels()); strings.Contains(dump, secretMark) || strings.Contains(dump, secretWord) {
 		w.t.Errorf("%s: a secret is kept", name)
 	}
 }
 
-// secretMark begins what is planted as a secret, anyMark is what word makes.
-const secretMark = "Hk7-"
+// secretMark begins what is planted as a secret, secretWord is one by its shape, in each list of
+// texts; anyMark is what word makes.
+const (
+	secretMark = "Hk7-"
+	secretWord = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl"
+)
 
 var anyMark = regexp.MustCompile(`cny[bcdfghjkmnprstvw]{9}`)

@@ -59,7 +59,7 @@ func TestPositionComesBackAndTellsWhatItCovers(t *testing.T) {
 // What an insert writes twice, in one block or in two, is read once by each view: FINAL alone sees
 // to it, for nothing is replaced when a block is written.
 func TestABlockThatRepeatsItselfIsReadOnce(t *testing.T) {
-	rows := chtest.Rows(chtest.NewLedger(newSeed(t), 2, 3).Events(300)...)
+	rows := chtest.Rows(chtest.NewLedger(newSeed(t), 2, 3).Events(900)...) // some of each type
 	var counts [2]map[string]uint64
 	for i, blocks := range [][][]projections.Row{{rows}, {slices.Concat(rows, rows), rows[100:200]}} {
 		db := chtest.Start(t)

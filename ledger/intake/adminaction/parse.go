@@ -121,7 +121,7 @@ func (k *kind) parse(in plan.Parsing) (plan.Record, error) {
 		f.change(&t, told.Changes(&sh))
 		f.targets = append(f.targets, t)
 	}
-	in.Tally.Withheld = f.withheld
+	in.Tally.Withheld = f.withheld + e.Withheld
 	return f, sh.Err
 }
 

@@ -7,6 +7,7 @@ package audit
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 
 	"github.com/ledgerline/ledgerline/ledger/intake/record"
@@ -37,6 +38,7 @@ type Event struct {
 	Action       *record.Members // what tells of the action as a whole
 	Actor        Actor
 	Targets      []Target
+	Withheld     int // names, ids and permissions that are secrets: they are left out
 }
 
 // Name is the operation's, as text.
@@ -164,7 +166,27 @@ func Read(m record.Record, reader *record.Shapes) *Event {
 	if reader.Err != nil {
 		return nil
 	}
+	e.withhold()
 	return e
+}
+
+// withhold leaves out what is a secret among the texts that an event tells beside its members.
+func (e *Event) withhold() {
+	secret := func(text string) bool {
+		is := record.Secretive("", text)
+		if is {
+			e.Withheld++
+		}
+		return is
+	}
+	e.Actor.Permissions = slices.DeleteFunc(e.Actor.Permissions, secret)
+	for i := range e.Targets {
+		for _, text := range []*string{&e.Targets[i].ID, &e.Targets[i].Name} {
+			if secret(*text) {
+				*text = ""
+			}
+		}
+	}
 }
 
 // readLog reads an Azure Monitor record of category AuditLogs.

@@ -153,6 +153,9 @@ func (r *reading) value(o *record.Members, name string, as As, field string) (js
 		if len(words) > maxWords {
 			return nil, &record.FieldError{Field: field, Reason: fmt.Sprintf("has more than %d entries", maxWords)}
 		}
+		all := len(words)
+		words = slices.DeleteFunc(words, func(w string) bool { return record.Secretive(name, w) || r.payment(w) })
+		r.in.Tally.Withheld += all - len(words)
 		if len(words) == 0 {
 			return nil, nil
 		}
