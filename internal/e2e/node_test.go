@@ -17,6 +17,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -141,6 +142,9 @@ func (n *node) start(env ...string) error {
 		}
 	}
 }
+
+// anyUUID finds ids in what a command printed.
+var anyUUID = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 
 var errEnded = errors.New("the process has ended")
 

@@ -211,7 +211,6 @@ func siegeFleet(t testing.TB, devices, days int) (folders, upns []string, tenant
 
 var (
 	backquoted = regexp.MustCompile("`ledgerline ([^`]+)`")
-	anyUUID    = regexp.MustCompile(`[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
 	anySeq     = regexp.MustCompile(`"sequence":[0-9]+`)
 )
 

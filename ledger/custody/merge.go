@@ -343,9 +343,6 @@ func (n NewMerge) find(tx *vault.Tx) ([]uuid.UUID, error) {
 	if err != nil {
 		return nil, err
 	}
-	several := func(field string, of [][]vault.PersonMatch) error {
-		return &Problem{Field: field, Code: ErrSeveralPersons, Persons: of}
-	}
 	if strings.TrimSpace(n.Other) == "" {
 		switch {
 		case len(first) == 2 && len(n.Choose) == 0:
@@ -355,8 +352,8 @@ func (n NewMerge) find(tx *vault.Tx) ([]uuid.UUID, error) {
 		case len(n.Choose) != 2:
 			return nil, several(FieldPersons, first)
 		}
-		a, errA := chosen(first, n.Choose[0])
-		b, errB := chosen(first, n.Choose[1])
+		a, errA := at(FieldPersons, first, n.Choose[0])
+		b, errB := at(FieldPersons, first, n.Choose[1])
 		return []uuid.UUID{a, b}, cmp.Or(errA, errB)
 	}
 	second, err := known(tx, FieldWith, n.Other)
@@ -372,21 +369,11 @@ func (n NewMerge) find(tx *vault.Tx) ([]uuid.UUID, error) {
 	}
 	out := make([]uuid.UUID, 2)
 	for i, of := range [][][]vault.PersonMatch{first, second} {
-		if len(of) > 1 && choose[i] == 0 {
-			return nil, several(FieldPersons, of)
-		}
-		if out[i], err = chosen(of, max(choose[i], 1)); err != nil {
+		if out[i], err = chosen(FieldPersons, of, choose[i]); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
-}
-
-func chosen(of [][]vault.PersonMatch, n int) (uuid.UUID, error) {
-	if n < 1 || n > len(of) {
-		return uuid.Nil, &Problem{Field: FieldPersons, Code: ErrUnknown, Given: fmt.Sprint(n), Most: len(of)}
-	}
-	return of[n-1][0].ID, nil
 }
 
 // known returns the subjects that are known by a name, or the person whom an alias names.

@@ -215,6 +215,9 @@ func TestWhatAMergeNeeds(t *testing.T) {
 		"the fourth": {func(n *custody.NewMerge, _ *access.Principal) {
 			n.Choose = []int{4, 1}
 		}, custody.ErrUnknown},
+		"one before the first": {func(n *custody.NewMerge, _ *access.Principal) {
+			n.Choose = []int{-1, 1}
+		}, custody.ErrUnknown},
 		"the same": {func(n *custody.NewMerge, _ *access.Principal) {
 			n.Subject = bram
 		}, custody.ErrOneSubject},

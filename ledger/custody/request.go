@@ -71,15 +71,12 @@ func (c *Custody) OpenRequest(ctx context.Context, p access.Principal, n NewRequ
 			return err
 		}
 		persons := byPerson(matches)
-		switch {
-		case len(persons) == 0:
+		if len(persons) == 0 {
 			return &Problem{Field: FieldSubject, Code: ErrNoSuchPerson}
-		case n.Person > len(persons) || n.Person < 0:
-			return &Problem{Field: FieldPerson, Code: ErrUnknown, Given: fmt.Sprint(n.Person), Most: len(persons)}
-		case len(persons) > 1 && n.Person == 0:
-			return &Problem{Field: FieldPerson, Code: ErrSeveralPersons, Persons: persons}
 		}
-		r.Person = persons[max(n.Person, 1)-1][0].ID
+		if r.Person, err = chosen(FieldPerson, persons, n.Person); err != nil {
+			return err
+		}
 		d := c.draft("request.opened.v1", n.Tenant, r.Stream())
 		who, err := officer(tx, p, d.Occurred)
 		if err != nil {
@@ -116,6 +113,30 @@ func (c *Custody) checkNew(n NewRequest) error {
 		err = errors.Join(err, oneOf(FieldMethod, n.Method, words("request.identity-method")))
 	}
 	return err
+}
+
+// chosen returns the one at that 1-based place of those whom an identifier finds; 0 is the only
+// one.
+func chosen(field string, of [][]vault.PersonMatch, n int) (uuid.UUID, error) {
+	if n == 0 && len(of) > 1 {
+		return uuid.Nil, several(field, of)
+	}
+	if n == 0 {
+		n = 1
+	}
+	return at(field, of, n)
+}
+
+// at returns the one at that 1-based place.
+func at(field string, of [][]vault.PersonMatch, n int) (uuid.UUID, error) {
+	if n < 1 || n > len(of) {
+		return uuid.Nil, &Problem{Field: field, Code: ErrUnknown, Given: fmt.Sprint(n), Most: len(of)}
+	}
+	return of[n-1][0].ID, nil
+}
+
+func several(field string, of [][]vault.PersonMatch) error {
+	return &Problem{Field: field, Code: ErrSeveralPersons, Persons: of}
 }
 
 // byPerson groups matches by subject, in the order in which those come first.

@@ -18,7 +18,7 @@ import (
 
 // ownershipCompany is the only ownership under which a device's identifiers are its own and its
 // apps are kept.
-const ownershipCompany = plan.Company
+const ownershipCompany = vault.OwnershipCompany
 
 // State is what the ledger says of one device, and who has used it.
 type State struct {

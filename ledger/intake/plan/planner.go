@@ -272,19 +272,19 @@ func (p *Planner) plan(r Record, parsed Tally, bar Bar) (Result, error) {
 	rests, sure := p.Tx.Known().Rests(p.rests)
 	out.Rests, out.Unsettled, out.Vague = rests, p.unsettled, !sure
 	var field *record.FieldError
-	var kept keptOut
 	switch {
 	case err == nil:
 		out.Tally = *p.Tally
 		return out, nil
 	case errors.As(err, &bar):
-		return p.refuse(r, *p.Tally, bar.Rule, bar.Category)
+		if bar.Rule == RulePolicy { // which values it refuses stays counted
+			parsed = *p.Tally
+		}
+		return p.refuse(r, parsed, bar.Rule, bar.Category)
 	case errors.Is(err, vault.ErrErasedSubject), errors.Is(err, vault.ErrErased):
 		return p.refuse(r, parsed, RuleErased, categoryRecord)
 	case errors.Is(err, vault.ErrExpired):
 		return p.refuse(r, parsed, RuleExpired, categoryRecord)
-	case errors.As(err, &kept):
-		return p.refuse(r, parsed, kept.Rule, kept.Category)
 	case errors.As(err, &field):
 		return Result{Becomes: Failed, Field: field.Field, Reason: field.Reason, Tally: parsed}, nil
 	case errors.Is(err, schemas.ErrTooLarge):

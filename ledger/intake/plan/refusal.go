@@ -32,16 +32,8 @@ const (
 	categoryRecord = "record"
 )
 
-// Company is the ownership of a device that is the company's.
-const Company = "company"
-
-// keptOut is the error of planning a record of which a rule keeps the whole out.
-type keptOut struct{ Bar }
-
-func (k keptOut) Error() string { return "the rule " + k.Rule + " keeps the record out" }
-
-// KeepApps returns nil where what a record tells of a device's apps may be kept; else the record
-// is refused where its Plan returns the error. What becomes of it rests on whose the device is.
+// KeepApps returns nil where what a record tells of a device's apps may be kept; else the Bar that
+// refuses the record where its Plan returns it. What becomes of it rests on whose the device is.
 func (p *Planner) KeepApps(h vault.DeviceHint) error {
 	d, found, err := p.Tx.FindDevice(h)
 	if err != nil {
@@ -50,8 +42,8 @@ func (p *Planner) KeepApps(h vault.DeviceHint) error {
 	if found {
 		p.rests = append(p.rests, taken.TagOf(d.Stream))
 	}
-	if d.Ownership != Company && d.Ownership != vault.OwnershipSharedCompany {
-		return keptOut{Bar{RulePersonalApps, CategoryApps}}
+	if d.Ownership != vault.OwnershipCompany && d.Ownership != vault.OwnershipSharedCompany {
+		return Bar{RulePersonalApps, CategoryApps}
 	}
 	return nil
 }

@@ -173,6 +173,9 @@ func (r *reading) payment(text string) bool { return r.in.Event != nil && record
 // withoutPayments leaves out the fields of an event in which a number of a card or account stands,
 // as it is written, but for what tells the thing apart: numbers of cases may look like one.
 func (r *reading) withoutPayments(m *record.Members, table []entity.Mapping) {
+	if r.in.Event == nil {
+		return
+	}
 	for _, f := range table {
 		text, ok := record.AsText(m.Get(f.Field))
 		if ok && f.Attr != r.kind.Identity && r.payment(text) {

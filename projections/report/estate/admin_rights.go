@@ -141,6 +141,10 @@ func (r *rights) grants(ctx context.Context, q *define.Question) error {
 	if len(r.assignments) == 0 {
 		return nil
 	}
+	ours := map[string]bool{}
+	for _, id := range r.id {
+		ours[id] = id != ""
+	}
 	made := projections.ActionFilter{Verbs: []string{"create", "assign"}, Operations: []string{"RoleAssignment"}}
 	for a, err := range q.Reader.AdminActions(ctx, q.Tenant, projections.Period{}, made, q.AsOf) {
 		if err != nil {
@@ -149,7 +153,7 @@ func (r *rights) grants(ctx context.Context, q *define.Question) error {
 		one := acts.Of(a)
 		for _, t := range one.On {
 			for _, tell := range t.Tells {
-				if id := string(tell.Resource); id != "" && slices.Contains(r.id, id) {
+				if id := string(tell.Resource); ours[id] {
 					r.granted[id] = one
 				}
 			}
