@@ -267,8 +267,7 @@ func (c *Custody) restoreMerge(ctx context.Context, e schemas.Envelope) (known b
 		for _, s := range meta.Subjects {
 			if owner, err := tx.AliasOwner(s.ID); err == nil && s.Role == "target" {
 				persons = append(persons, owner.ID)
-			} else if err != nil && !errors.Is(err, vault.ErrNotFound) && !errors.Is(err, vault.ErrErased) &&
-				!errors.Is(err, vault.ErrExpired) {
+			} else if err != nil && !namesNobody(err) {
 				return err
 			}
 		}
@@ -387,11 +386,20 @@ func known(tx *vault.Tx, field, given string) ([][]vault.PersonMatch, error) {
 	}
 	if alias, err := uuid.Parse(strings.TrimSpace(given)); err == nil {
 		owner, err := tx.AliasOwner(alias)
-		if err == nil && owner.Kind == schemas.OwnerPerson {
+		switch {
+		case err == nil && owner.Kind == schemas.OwnerPerson:
 			return [][]vault.PersonMatch{{{ID: owner.ID}}}, nil
+		case err != nil && !namesNobody(err):
+			return nil, err
 		}
 	}
 	return nil, &Problem{Field: field, Code: ErrNoSuchPerson}
+}
+
+// namesNobody reports whether an alias has no owner any more, or never had one: any other error is
+// the vault's, and says nothing of the alias.
+func namesNobody(err error) bool {
+	return errors.Is(err, vault.ErrNotFound) || errors.Is(err, vault.ErrErased) || errors.Is(err, vault.ErrExpired)
 }
 
 // Candidate is two persons who may be one subject, each by an alias of theirs; uuid.Nil where
